@@ -1,6 +1,9 @@
 # Compile options of our own code: float8_options is linked PRIVATE by every target of this project.
 add_library(float8_options INTERFACE)
 set(cxx_warnings -Wall -Wextra -Wpedantic $<$<BOOL:${FLOAT8_WERROR}>:-Werror>)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  list(APPEND cxx_warnings -Wno-restrict)  # false alarms in std::string's own code (GCC bug 105651)
+endif()
 # nvcc's generated host code is not pedantic, so -Wpedantic stays with the C++ compiler.
 set(cuda_warnings -Xcompiler=-Wall,-Wextra $<$<BOOL:${FLOAT8_WERROR}>:-Werror=all-warnings>)
 target_compile_options(float8_options INTERFACE
