@@ -3,7 +3,7 @@
 #include <string>
 
 #include "float8/config.h"
-#include "src/config/nearest.h"
+#include "src/config/words.h"
 
 namespace float8 {
 namespace {

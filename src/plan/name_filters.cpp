@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include "src/config/nearest.h"
+#include "src/config/words.h"
 #include "src/plan/glob.h"
 
 namespace float8 {

@@ -1,8 +1,7 @@
-#include "src/config/nearest.h"
+#include "src/config/words.h"
 
 #include <algorithm>
 #include <cctype>
-#include <cstddef>
 
 namespace float8 {
 namespace {
@@ -43,13 +42,14 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::optional<std::string> nearest(std::string_view word,
-                                   const std::vector<std::string>& candidates) {
+                                   const std::vector<std::string>& candidates,
+                                   std::optional<std::size_t> most_edits) {
   if (word.empty() || word.size() > kLongestWord) {
     return std::nullopt;
   }
   const std::string wanted = folded(word);
   std::optional<std::string> best;
-  std::size_t best_distance = std::max<std::size_t>(1, word.size() / 3) + 1;
+  std::size_t best_distance = most_edits.value_or(std::max<std::size_t>(1, word.size() / 3)) + 1;
   for (const std::string& candidate : candidates) {
     const auto [shorter, longer] = std::minmax(wanted.size(), candidate.size());
     if (longer - shorter >= best_distance) {
@@ -67,6 +67,16 @@ std::optional<std::string> nearest(std::string_view word,
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates) {
   const std::optional<std::string> best = nearest(word, candidates);
   return best ? "; did you mean `" + *best + "`?" : "";
+}
+
+std::string shortened(std::string_view text, std::size_t most) {
+  if (text.size() <= most) {
+    return std::string(text);
+  }
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0U) == 0x80U) {
+    --most;
+  }
+  return std::string(text.substr(0, most)) + "...";
 }
 
 std::string joined(const std::vector<std::string>& words) {
