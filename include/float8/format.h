@@ -50,11 +50,12 @@ FLOAT8_HOST_DEVICE constexpr std::uint32_t power_of_two_bits(int exponent) {
 template <int kMantissaBits, int kExponentBias>
 FLOAT8_HOST_DEVICE constexpr std::uint32_t round_magnitude(std::uint32_t bits) {
   constexpr int kShift = kFloatMantissaBits - kMantissaBits;
-  // Normal values: add half a unit in the last place (less one where the kept bit is even), cut.
-  const std::uint32_t carried = bits + ((1U << (kShift - 1)) - 1U) + ((bits >> kShift) & 1U);
-  const std::uint32_t normal =
-      (carried >> kShift) -
-      (static_cast<std::uint32_t>(kFloatExponentBias - kExponentBias) << kMantissaBits);
+  // Normal values: add half a unit in the last place (less one where the kept bit is even), move the
+  // exponent to its new bias, cut.
+  constexpr std::uint32_t kHalfAndBias =
+      ((1U << (kShift - 1)) - 1U) -
+      (static_cast<std::uint32_t>(kFloatExponentBias - kExponentBias) << kFloatMantissaBits);
+  const std::uint32_t normal = (bits + kHalfAndBias + ((bits >> kShift) & 1U)) >> kShift;
   // Subnormal values: a float addition whose last place is the format's smallest step rounds them.
   constexpr std::uint32_t kMagic = power_of_two_bits(kShift + 1 - kExponentBias);
   const std::uint32_t subnormal =

@@ -1,0 +1,103 @@
+#include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
+#include "src/ops/linear/linear.h"
+
+namespace float8::ops {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Variable;
+using torch::autograd::variable_list;
+
+// A recipe as values that compiled autograd can carry, and back.
+c10::IValue to_ivalue(const LinearRecipe& r) {
+  return c10::ivalue::Tuple::create(
+      {scalar_type_of(r.input_dtype), scalar_type_of(r.weight_dtype),
+       scalar_type_of(r.grad_output_dtype), r.output_blocks, r.grad_input_blocks,
+       r.grad_weight_blocks, r.output_fast_accum, r.grad_input_fast_accum, r.grad_weight_fast_accum,
+       r.power_of_two, r.recompute_weight, r.emulate});
+}
+
+LinearRecipe to_recipe(const c10::IValue& value) {
+  const c10::ArrayRef<c10::IValue> e = value.toTupleRef().elements().asArrayRef();
+  return recipe_of(
+      e[0].toScalarType(), e[1].toScalarType(), e[2].toScalarType(), e[3].toIntVector(),
+      e[4].toIntVector(), e[5].toIntVector(), e[6].toBool(), e[7].toBool(), e[8].toBool(),
+      e[9].toBool(), e[10].toBool(), e[11].toBool());
+}
+
+class LinearFunction : public torch::autograd::Function<LinearFunction> {
+ public:
+  static constexpr bool is_traceable = true;
+
+  static Variable forward(
+      AutogradContext* context, const Variable& input, const Variable& weight,
+      const std::optional<Variable>& bias, const LinearRecipe& recipe, LinearNeeds needs) {
+    const at::AutoDispatchBelowADInplaceOrView below_autograd;
+    const LinearForward result = linear_forward(input, weight, bias, recipe, needs);
+    const LinearSaved& saved = result.saved;
+    context->save_for_backward(
+        {saved.input, saved.input_scale_inv, saved.weight, saved.weight_scale_inv});
+    context->saved_data["recipe"] = to_ivalue(recipe);
+    context->saved_data["weight_dtype"] = weight.scalar_type();
+    if (bias) {
+      context->saved_data["bias_dtype"] = bias->scalar_type();
+    }
+    return result.output;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& grad_outputs) {
+    TORCH_CHECK(
+        !at::GradMode::is_enabled(),
+        "[linear] FP8 casts have no second derivative, got a backward pass with create_graph=True; "
+        "leave the layers that need one in high precision");
+    const variable_list saved = context->get_saved_variables();
+    const bool has_bias = context->saved_data.count("bias_dtype") > 0;
+    const LinearNeeds needs = {
+        context->needs_input_grad(0), context->needs_input_grad(1),
+        has_bias && context->needs_input_grad(2)};
+    LinearGradients gradients;
+    if (grad_outputs[0].defined()) {
+      gradients = linear_backward(
+          grad_outputs[0], {saved[0], saved[1], saved[2], saved[3]},
+          context->saved_data["weight_dtype"].toScalarType(),
+          has_bias ? context->saved_data["bias_dtype"].toScalarType() : at::kFloat,
+          to_recipe(context->saved_data["recipe"]), needs);
+    }
+    return {gradients.input, gradients.weight, gradients.bias, Variable(), Variable()};
+  }
+};
+
+at::Tensor linear(
+    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+    at::ScalarType input_dtype, at::ScalarType weight_dtype, at::ScalarType grad_output_dtype,
+    at::IntArrayRef output_blocks, at::IntArrayRef grad_input_blocks,
+    at::IntArrayRef grad_weight_blocks, bool output_fast_accum, bool grad_input_fast_accum,
+    bool grad_weight_fast_accum, bool power_of_two, bool recompute_weight, bool emulate) {
+  const LinearRecipe recipe = recipe_of(
+      input_dtype, weight_dtype, grad_output_dtype, output_blocks, grad_input_blocks,
+      grad_weight_blocks, output_fast_accum, grad_input_fast_accum, grad_weight_fast_accum,
+      power_of_two, recompute_weight, emulate);
+  check_linear(input, weight, bias, recipe);
+  const bool grad_mode = at::GradMode::is_enabled();
+  const LinearNeeds needs = {
+      .grad_input = grad_mode && input.requires_grad(),
+      .grad_weight = grad_mode && weight.requires_grad(),
+      .grad_bias = grad_mode && bias.has_value() && bias->requires_grad()};
+  if (!needs.grad_input && !needs.grad_weight && !needs.grad_bias) {
+    const at::AutoDispatchBelowADInplaceOrView below_autograd;
+    return linear_forward(input, weight, bias, recipe, needs).output;
+  }
+  return LinearFunction::apply(input, weight, bias, recipe, needs);
+}
+
+}  // namespace
+
+// By device: the alias key Autograd comes after linear's CompositeImplicitAutograd kernel.
+TORCH_LIBRARY_IMPL(float8, AutogradCPU, m) { m.impl("linear", &linear); }
+TORCH_LIBRARY_IMPL(float8, AutogradCUDA, m) { m.impl("linear", &linear); }
+TORCH_LIBRARY_IMPL(float8, AutogradMeta, m) { m.impl("linear", &linear); }
+
+}  // namespace float8::ops

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+
+#include "float8/format.h"
+
+// The inner loops of the CPU backend: no torch, no allocation, no threads. loops.cpp is compiled
+// once for each instruction set, and loops() picks one when the library is first used.
+namespace float8::cpu {
+
+/// High-precision element types, in the order of the tables below.
+enum class Element : std::uint8_t { kFloat32, kBFloat16, kFloat16 };
+inline constexpr int kElements = 3;
+inline constexpr int kFormats = 2;
+
+struct Loops {
+  const char* name;
+
+  /// max|x| of n values, as the bits of the element type: an integer maximum orders NaN over
+  /// infinity over finite values.
+  std::uint32_t (*amax[kElements])(const void* x, std::int64_t n);
+
+  /// amax[i] = max(amax[i], |x[i]|), as bits.
+  void (*amax_columns[kElements])(const void* x, std::int64_t n, std::uint32_t* amax);
+
+  /// out[i] = encode(float(x[i]) * scale).
+  using Cast = void (*)(const void* x, std::int64_t n, float scale, std::uint8_t* out);
+  Cast cast[kElements][kFormats];
+
+  /// out[i] = encode(float(x[i]) * scale[i]).
+  using CastColumns =
+      void (*)(const void* x, std::int64_t n, const float* scale, std::uint8_t* out);
+  CastColumns cast_columns[kElements][kFormats];
+
+  /// out[c][r] = in[r][c] for bytes; ld_* are the distances of rows.
+  void (*transpose)(
+      const std::uint8_t* in, std::int64_t ld_in, std::int64_t rows, std::int64_t columns,
+      std::uint8_t* out, std::int64_t ld_out);
+
+  /// The exact values of FP8 codes.
+  void (*decode_float[kFormats])(const std::uint8_t* in, std::int64_t n, float* out);
+  void (*decode_bfloat16[kFormats])(const std::uint8_t* in, std::int64_t n, std::uint16_t* out);
+
+  /// Rows of FP8 codes as bfloat16 pairs along k, the layout of brgemm's second operand:
+  /// out[k / 2][r][k % 2] = in[r][k]. k is even, rows at most kPanel.
+  void (*decode_panel[kFormats])(
+      const std::uint8_t* in, std::int64_t ld_in, std::int64_t rows, std::int64_t k,
+      std::uint16_t* out);
+
+  /// out[i] = round(acc[i] * (row_scale * column_scale[i * column_stride])), then + bias[i] in the
+  /// precision of out where bias is not null.
+  using Store = void (*)(
+      const float* acc, std::int64_t n, float row_scale, const float* column_scale,
+      std::int64_t column_stride, const void* bias, void* out);
+  Store store[kElements];
+};
+
+/// Rows of one panel of decode_panel.
+inline constexpr std::int64_t kPanel = 64;
+
+/// The loops for the best instruction set of this processor that the library was built for.
+const Loops& loops();
+
+}  // namespace float8::cpu

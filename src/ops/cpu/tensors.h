@@ -1,0 +1,79 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "float8/format.h"
+#include "src/ops/cpu/loops/loops.h"
+
+namespace float8::cpu {
+
+/// The loops' element type for a dtype that a check has let through.
+inline Element element_of(at::ScalarType dtype) {
+  switch (dtype) {
+    case at::kFloat:
+      return Element::kFloat32;
+    case at::kBFloat16:
+      return Element::kBFloat16;
+    default:
+      TORCH_INTERNAL_ASSERT(dtype == at::kHalf);
+      return Element::kFloat16;
+  }
+}
+
+/// Indices into the tables of Loops.
+inline int index_of(Element element) { return static_cast<int>(element); }
+inline int index_of(Format format) { return static_cast<int>(format); }
+
+inline std::uint8_t* bytes_of(const at::Tensor& fp8) {
+  return static_cast<std::uint8_t*>(fp8.data_ptr());
+}
+inline const std::uint8_t* const_bytes_of(const at::Tensor& fp8) {
+  return static_cast<const std::uint8_t*>(fp8.const_data_ptr());
+}
+
+/// A task that touches fewer elements than this is not worth a thread's start.
+inline constexpr std::int64_t kGrainElements = 32 * 1024;
+
+/// How many items of `elements` each make one task.
+inline std::int64_t grain(std::int64_t elements) {
+  return std::max<std::int64_t>(1, kGrainElements / std::max<std::int64_t>(1, elements));
+}
+
+/// A scale of one value or of many, read by index.
+struct ScaleView {
+  const float* data;
+  std::int64_t stride;  ///< 0: one value for all
+  float operator[](std::int64_t i) const { return data[i * stride]; }
+};
+
+/// The scale of each row of a matrix ([1, 1] or [M, 1]).
+inline ScaleView row_scale(const at::Tensor& scale) {
+  return {scale.const_data_ptr<float>(), scale.size(0) == 1 ? 0 : 1};
+}
+/// The scale of each column of a matrix ([1, 1] or [1, K]).
+inline ScaleView column_scale(const at::Tensor& scale) {
+  return {scale.const_data_ptr<float>(), scale.size(1) == 1 ? 0 : 1};
+}
+
+/// amax of x [M, K], contiguous, for any of its blocks in one pass over it. Each result that is asked
+/// for is a float32 tensor: tensor [1, 1], rows [M, 1], columns [1, K].
+struct Amax {
+  at::Tensor tensor;
+  at::Tensor rows;
+  at::Tensor columns;
+};
+Amax reduce_amax(const at::Tensor& x, bool tensor, bool rows, bool columns);
+
+/// scale for each amax, in place of it (float32).
+void amax_to_scale_(at::Tensor& amax, Format format, bool power_of_two);
+
+/// Casts x [M, K], contiguous, to one or both layouts in one pass. Undefined outputs are skipped;
+/// defined ones are [M, pad16(K)] and [K, pad16(M)], and are written whole, padding included.
+/// scale: [1, 1], [M, 1] or [1, K], for each layout its own.
+struct CastTarget {
+  at::Tensor data;
+  at::Tensor scale;
+};
+void cast_layouts(const at::Tensor& x, const CastTarget& straight, const CastTarget& transposed);
+
+}  // namespace float8::cpu

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+
+#include "float8/config.h"
+#include "float8/ops.h"
+
+// The linear layer as a sequence of leaf operators, once for every backend and for tracing: nothing
+// here looks at a tensor's data. The autograd, autocast and inference entries share it.
+namespace float8::ops {
+
+/// The signature of the operator float8::linear.
+using LinearSignature = at::Tensor(
+    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+    at::ScalarType input_dtype, at::ScalarType weight_dtype, at::ScalarType grad_output_dtype,
+    at::IntArrayRef output_blocks, at::IntArrayRef grad_input_blocks,
+    at::IntArrayRef grad_weight_blocks, bool output_fast_accum, bool grad_input_fast_accum,
+    bool grad_weight_fast_accum, bool power_of_two, bool recompute_weight, bool emulate);
+
+/// The operator's plain arguments as one value, checked.
+LinearRecipe recipe_of(
+    at::ScalarType input_dtype, at::ScalarType weight_dtype, at::ScalarType grad_output_dtype,
+    at::IntArrayRef output_blocks, at::IntArrayRef grad_input_blocks,
+    at::IntArrayRef grad_weight_blocks, bool output_fast_accum, bool grad_input_fast_accum,
+    bool grad_weight_fast_accum, bool power_of_two, bool recompute_weight, bool emulate);
+
+/// How one GEMM D = A B^T is scaled; empty means high precision.
+struct GemmScaling {
+  Block a;
+  Block b;
+};
+std::optional<GemmScaling> scaling_of(const std::vector<std::int64_t>& blocks);
+
+/// Errors for tensors that the layer cannot take, and for FP8 on a device that has none.
+void check_linear(
+    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+    const LinearRecipe& recipe);
+
+/// Which gradients will be asked for: what no gradient needs is neither computed nor saved.
+struct LinearNeeds {
+  bool grad_input = false;
+  bool grad_weight = false;
+  bool grad_bias = false;
+};
+
+/// What the backward pass takes from the forward pass: each an FP8 copy with its scale_inv, or the
+/// tensor in high precision with scale_inv undefined, or nothing at all.
+struct LinearSaved {
+  at::Tensor input;  ///< FP8: transposed, [K, pad16(M)]; high precision: [M, K]
+  at::Tensor input_scale_inv;
+  at::Tensor weight;  ///< FP8: transposed, [K, pad16(N)]; high precision: [N, K]
+  at::Tensor weight_scale_inv;
+};
+
+struct LinearForward {
+  at::Tensor output;
+  LinearSaved saved;
+};
+LinearForward linear_forward(
+    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
+    const LinearRecipe& recipe, LinearNeeds needs);
+
+struct LinearGradients {
+  at::Tensor input;
+  at::Tensor weight;
+  at::Tensor bias;
+};
+LinearGradients linear_backward(
+    const at::Tensor& grad_output, const LinearSaved& saved, at::ScalarType weight_dtype,
+    at::ScalarType bias_dtype, const LinearRecipe& recipe, LinearNeeds needs);
+
+}  // namespace float8::ops
