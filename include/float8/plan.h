@@ -21,6 +21,7 @@ struct LinearInfo {
   bool plain = true;          ///< false: it computes something else than a linear layer does
   std::string why_not_plain;  ///< the reason that the report gives where `plain` is false
   bool excluded_by_filter_fn = false;  ///< the user's module_filter_fn said no
+  std::vector<std::string> aliases;    ///< further names of the same module; filters match any
 };
 
 /// What happens to one layer, and why.

@@ -14,8 +14,8 @@ class NameFilters {
   /// Throws ConfigError for an empty entry.
   explicit NameFilters(const std::vector<std::string>& filter_fqns);
 
-  /// The first entry that matches the name, if any does.
-  std::optional<std::string> first_match(const std::string& fqn);
+  /// The first entry that matches a name of the layer, if any does.
+  std::optional<std::string> first_match(const LinearInfo& layer);
 
   /// A warning for each entry that has matched none of the layers, with the nearest name.
   [[nodiscard]] std::vector<std::string> warnings(const std::vector<LinearInfo>& layers) const;

@@ -83,7 +83,7 @@ ConversionReport plan_conversion(const std::vector<LinearInfo>& layers,
   report.layers.reserve(layers.size());
   for (const LinearInfo& layer : layers) {
     LayerDecision decision{layer.fqn, layer.in_features, layer.out_features, false, ""};
-    const std::optional<std::string> filter = filters.first_match(layer.fqn);
+    const std::optional<std::string> filter = filters.first_match(layer);
     if (!layer.plain) {
       decision.reason = layer.why_not_plain;
     } else if (filter) {
