@@ -1,0 +1,67 @@
+"""FP8 training for PyTorch, in C++: Float8Linear layers and the pass that converts a model to them.
+
+The names and arguments are those of `torchao.float8`, so that moving over is one changed import:
+
+    from float8 import Float8LinearConfig, convert_to_float8_training
+
+    config = Float8LinearConfig.from_recipe_name("tensorwise")
+    model = convert_to_float8_training(model, config=config)
+
+The operators are `torch.ops.float8.*`; their schemas are on one page, src/ops/schema.cpp.
+"""
+
+from float8._version_check import check_torch_version
+
+check_torch_version()
+
+from pathlib import Path  # noqa: E402
+
+from float8._build_info import VERSION as __version__  # noqa: E402
+from float8._C import ConversionReport, LayerDecision, fqn_matches  # noqa: E402
+from float8.config import (  # noqa: E402
+    CastConfig,
+    CompileConfig,
+    Config,
+    ConfigError,
+    Float8GemmConfig,
+    Float8LinearConfig,
+    Float8LinearRecipeName,
+    Fp8Config,
+    ScalingGranularity,
+    ScalingType,
+    dump,
+    load_config,
+)
+from float8.float8_linear import Float8Linear  # noqa: E402
+from float8.float8_linear_utils import (  # noqa: E402
+    ConversionPlan,
+    convert_to_float8_training,
+    plan_conversion,
+)
+
+#: What CMAKE_PREFIX_PATH needs for find_package(Float8) to find this installation.
+cmake_prefix_path = str(Path(__file__).parent)
+
+__all__ = [
+    "CastConfig",
+    "CompileConfig",
+    "Config",
+    "ConfigError",
+    "ConversionPlan",
+    "ConversionReport",
+    "Float8GemmConfig",
+    "Float8Linear",
+    "Float8LinearConfig",
+    "Float8LinearRecipeName",
+    "Fp8Config",
+    "LayerDecision",
+    "ScalingGranularity",
+    "ScalingType",
+    "__version__",
+    "cmake_prefix_path",
+    "convert_to_float8_training",
+    "dump",
+    "fqn_matches",
+    "load_config",
+    "plan_conversion",
+]

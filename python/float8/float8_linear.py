@@ -1,0 +1,121 @@
+"""Float8Linear: an `nn.Linear` that computes its three products in FP8."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from float8.config import Float8LinearConfig, ScalingType
+
+__all__ = ["Float8Linear"]
+
+
+class Float8Linear(nn.Linear):
+    """A linear layer whose forward and backward products are computed in FP8.
+
+    The parameters are those of `nn.Linear`, in high precision: `weight` [N, K] and `bias` [N] or
+    None. State dicts, optimizers and checkpoints cannot tell the two apart. The casts and products
+    are C++ operators, the backward pass too; no Python runs in it.
+
+    Args:
+        in_features: K. Sizes that are no multiple of 16 are padded for the products.
+        out_features: N.
+        bias: whether there is a bias.
+        device: where the parameters are made.
+        dtype: their dtype.
+        config: how the layer computes; None is the tensorwise recipe.
+    """
+
+    config: Float8LinearConfig
+    scaling_type_input: ScalingType
+    scaling_type_weight: ScalingType
+    scaling_type_grad_output: ScalingType
+    _operator_arguments: tuple[Any, ...]
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        config: Float8LinearConfig | None = None,
+    ) -> None:
+        super().__init__(in_features, out_features, bias, device, dtype)
+        self.__dict__.update(self.state_of(config))
+
+    @staticmethod
+    def state_of(config: Float8LinearConfig | None) -> dict[str, Any]:
+        """Returns the attributes that make a Float8Linear of an nn.Linear.
+
+        They are plain Python values: torch.compile sees through them, pickle and deepcopy copy
+        them. Raises ConfigError where the configuration cannot work.
+        """
+        config = Float8LinearConfig() if config is None else config
+        return {
+            "config": config,
+            "scaling_type_input": config.cast_config_input.scaling_type,
+            "scaling_type_weight": config.cast_config_weight.scaling_type,
+            "scaling_type_grad_output": config.cast_config_grad_output.scaling_type,
+            "_operator_arguments": config._operator_arguments(),
+        }
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Computes input [..., K] @ weight.T + bias: [..., N], in the input's dtype.
+
+        Under autocast the input is cast to autocast's dtype first.
+
+        Raises:
+            RuntimeError: an input that is not float32, bfloat16 or float16, of another size than
+                K, on another device than the weight, or on a CPU without `emulate`.
+        """
+        output: torch.Tensor = torch.ops.float8.linear.default(
+            input, self.weight, self.bias, *self._operator_arguments
+        )
+        return output
+
+    def extra_repr(self) -> str:
+        """Returns nn.Linear's description and the casts that differ from one another."""
+        c = self.config
+        casts = {"i": c.cast_config_input, "w": c.cast_config_weight}
+        casts["go"] = c.cast_config_grad_output
+        for name, first, second in (
+            ("i_gw", c.cast_config_input, c.cast_config_input_for_grad_weight),
+            ("w_gi", c.cast_config_weight, c.cast_config_weight_for_grad_input),
+            ("go_gw", c.cast_config_grad_output, c.cast_config_grad_output_for_grad_weight),
+        ):
+            if second is not None and second != first:
+                casts[name] = second
+        described = ",".join(f"{name}:{cast.short_str()}" for name, cast in casts.items())
+        emulated = ", emulate=True" if c.emulate else ""
+        return f"{super().extra_repr()}, cast_configs={described}{emulated}"
+
+    @classmethod
+    def from_float(cls, mod: nn.Linear, config: Float8LinearConfig | None = None) -> Float8Linear:
+        """Makes an FP8 layer of an `nn.Linear`, with the same parameter objects.
+
+        Everything else that `mod` carries (hooks, mode, attributes) comes along; `mod` itself stays
+        as it is.
+
+        Args:
+            mod: the layer.
+            config: how the new layer computes; None is the tensorwise recipe.
+
+        Raises:
+            TypeError: `mod` is no nn.Linear.
+            ConfigError: the configuration cannot work.
+        """
+        if not isinstance(mod, nn.Linear):
+            raise TypeError(f"[from_float] mod must be an nn.Linear, got {type(mod).__name__}")
+        new = cls.__new__(cls)
+        new.__dict__.update({name: _own(value) for name, value in mod.__dict__.items()})
+        new.__dict__.update(cls.state_of(config))
+        return new
+
+
+def _own(value: Any) -> Any:
+    """A copy of a module's dictionaries, so that two modules do not share their contents."""
+    return value.copy() if isinstance(value, dict) else value
