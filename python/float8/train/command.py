@@ -1,0 +1,146 @@
+"""`float8 train`: the same model twice from one seed, in BF16 and in FP8, and what came of it.
+
+One after the other and not in alternation: only one model is in memory, so that what fits in FP8
+alone can be compared too, and a checkpoint holds one model.
+"""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+import torch
+
+import float8
+from float8.train.checkpoint import list_checkpoints, step_of
+from float8.train.console import View
+from float8.train.data import load_rows
+from float8.train.errors import TrainError
+from float8.train.folder import run_folder
+from float8.train.interrupt import StopRequest
+from float8.train.job import Job
+from float8.train.loop import Run
+from float8.train.metrics import Row, read_metrics
+from float8.train.model import build_model, check_sizes, compile_blocks, read_model_config
+from float8.train.picture import draw_losses
+from float8.train.plan import show_plan
+from float8.train.settings import Settings
+
+_FINAL_STEPS = 10  # the final loss is a mean over so many: one step's depends on its batch
+
+
+def train_command(settings: Settings, resume: bool) -> None:
+    """Runs `float8 train`.
+
+    Args:
+        settings: the checked configuration.
+        resume: go on from the newest checkpoint in the run's folder.
+
+    Raises:
+        float8.ConfigError, TrainError, RunStoppedError, OSError: see `Run.train` and the readers.
+    """
+    view = View()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    # Everything that can be wrong is looked at before the first minute of training is spent.
+    rows = load_rows(settings, "dataset")
+    held_out = load_rows(settings, "validation_dataset") if settings.validation_dataset else None
+    config = read_model_config(settings)
+    check_sizes(settings, config)
+    show_plan(settings, config, view)
+    if settings.fp8.enabled:
+        try_fp8(settings, device)
+    with run_folder(settings, resume, view) as folder, StopRequest(view.line) as stop:
+        job = Job(settings, device, rows, held_out, view, stop)
+        _describe(job)
+        names = run_names(settings)
+        for name in names:
+            if not (resume and _is_finished(job, name)):
+                _train_one(job, config, name, resume)
+        runs = {name: read_metrics(folder, name) for name in names}
+        _summarize(view, runs)
+        picture = folder / "loss.png"
+        draw_losses(picture, f"{settings.output_dir.name}: {' and '.join(names).upper()}", runs)
+        view.line(f"picture {picture}; metrics {folder}/*/metrics.jsonl, {folder}/tensorboard")
+
+
+def run_names(settings: Settings) -> list[str]:
+    """The runs that a configuration asks for, in their order."""
+    if not settings.fp8.enabled:
+        return ["bf16"]
+    return ["bf16", "fp8"] if settings.bf16_baseline else ["fp8"]
+
+
+def try_fp8(settings: Settings, device: torch.device) -> None:
+    """Takes one product in FP8 forward and backward, so that a device without it is found now.
+
+    Raises:
+        TrainError: with the operator's own words about the device and what to do.
+    """
+    layer = float8.convert_to_float8_training(
+        torch.nn.Sequential(torch.nn.Linear(16, 16, bias=False)).to(device, torch.bfloat16),
+        config=settings.fp8.linear_config(),
+    )
+    try:
+        layer(torch.ones(16, 16, dtype=torch.bfloat16, device=device)).sum().backward()
+    except (RuntimeError, NotImplementedError) as error:
+        raise TrainError(str(error).splitlines()[0]) from error
+
+
+def _train_one(job: Job, config: Any, name: str, resume: bool) -> None:
+    model = build_model(job.settings, config, job.device)
+    if name == "fp8":
+        model = float8.convert_to_float8_training(model, config=job.settings.fp8)
+    if job.settings.compile.enabled:
+        blocks = compile_blocks(model, job.settings.compile)
+        job.view.line(f"{name}: {blocks} blocks compiled one by one, at their first step")
+    run = Run(job, name, model, resume)
+    if run.step:
+        job.view.line(f"{name}: going on after step {run.step}")
+    run.train()
+    if job.settings.checkpoint.save_consolidated:
+        exported = job.settings.checkpoint_dir / name / "consolidated"
+        model.save_pretrained(exported)
+        job.view.line(f"{name}: model for from_pretrained in {exported}")
+
+
+def _is_finished(job: Job, name: str) -> bool:
+    checkpoints = list_checkpoints(job.settings.checkpoint_dir / name)
+    return bool(checkpoints) and step_of(checkpoints[-1]) >= job.total_steps
+
+
+def _describe(job: Job) -> None:
+    scheduler = job.settings.step_scheduler
+    length = job.settings.packed_sequence.packed_sequence_size
+    where = job.device.type
+    if job.device.type == "cuda":
+        where = torch.cuda.get_device_name(job.device)
+    elif job.settings.fp8.enabled:
+        where += " (FP8 emulated: the numbers are FP8's, the speed is not)"
+    job.view.line(
+        f"{job.total_steps} steps of {scheduler.global_batch_size} x {length} tokens, "
+        f"{len(job.rows)} rows of text, on {where}"
+    )
+
+
+def _summarize(view: View, runs: dict[str, list[Row]]) -> None:
+    table, finals = [], []
+    for name, rows in runs.items():
+        steps = [row for row in rows if "loss" in row]
+        final = statistics.fmean(row["loss"] for row in steps[-_FINAL_STEPS:])
+        checked = [row["validation_loss"] for row in rows if "validation_loss" in row]
+        speed = statistics.median(row["tokens_per_second"] for row in steps)
+        finals.append((final, checked[-1] if checked else None))
+        last = f"{checked[-1]:.4f}" if checked else "-"
+        table.append([name, f"{steps[0]['loss']:.4f}", f"{final:.4f}", last, f"{speed:,.0f}"])
+    if len(finals) == 2:
+        (bf16, bf16_checked), (fp8, fp8_checked) = finals
+        checked_difference = (
+            "-"
+            if bf16_checked is None or fp8_checked is None
+            else f"{fp8_checked - bf16_checked:+.4f}"
+        )
+        table.append(["difference", "", f"{fp8 - bf16:+.4f}", checked_difference, ""])
+    view.table(
+        ["run", "first loss", f"final loss (last {_FINAL_STEPS} steps)", "validation", "tokens/s"],
+        table,
+    )

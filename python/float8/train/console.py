@@ -1,0 +1,101 @@
+"""What the user sees: lines, a progress bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+class StepView:
+    """One run's steps on the screen."""
+
+    def show(self, step: int, loss: float, tokens_per_second: float) -> None:
+        """Called after each step."""
+        raise NotImplementedError
+
+
+class StepBar(StepView):
+    """For a terminal: a bar with the loss, tokens/s and the time left."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress, self._task = progress, task
+
+    def show(self, step: int, loss: float, tokens_per_second: float) -> None:
+        """Moves the bar."""
+        speed = f"{tokens_per_second:,.0f}"
+        self._progress.update(self._task, completed=step, loss=f"{loss:.3f}", speed=speed)
+
+
+class StepLines(StepView):
+    """For a log file or CI: a line every few seconds, and the last step's."""
+
+    def __init__(self, view: View, run: str, total: int) -> None:
+        self._view, self._run, self._total = view, run, total
+        self._started = self._printed = time.monotonic()
+        self._first: int | None = None
+
+    def show(self, step: int, loss: float, tokens_per_second: float) -> None:
+        """Prints a line when it is time for one."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first = step - 1
+        if step < self._total and now - self._printed < _SECONDS_BETWEEN_LINES:
+            return
+        self._printed = now
+        left = (now - self._started) / (step - self._first) * (self._total - step)
+        self._view.line(
+            f"{self._run:4}  step {step}/{self._total}  loss {loss:.3f}  "
+            f"{tokens_per_second:,.0f} tokens/s  {left:.0f} s left"
+        )
+
+
+class View:
+    """Prints to standard output. Texts are printed as they are: brackets are no markup."""
+
+    def __init__(self) -> None:
+        self.console = Console(highlight=False, markup=False, soft_wrap=True)
+
+    def line(self, text: str = "") -> None:
+        """One line, or several."""
+        self.console.print(text)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table whose first column is text and whose others are numbers."""
+        table = Table(*columns)
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for row in rows:
+            table.add_row(*row)
+        self.console.print(table)
+
+    @contextmanager
+    def progress(self, run: str, done: int, total: int) -> Iterator[StepView]:
+        """Shows the steps of one run, of which `done` of `total` are already taken."""
+        if not self.console.is_terminal:
+            yield StepLines(self, run, total)
+            return
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]}  {task.fields[speed]} tokens/s"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=self.console,
+        ) as progress:
+            task = progress.add_task(f"{run:4}", total=total, completed=done, loss="-", speed="-")
+            yield StepBar(progress, task)

@@ -1,0 +1,55 @@
+"""The folder of a run: one process at a time, and an earlier run in it is never overwritten."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from float8.train.console import View
+from float8.train.errors import TrainError
+from float8.train.settings import Settings
+
+_RESULTS = ("bf16", "fp8")
+
+
+@contextmanager
+def run_folder(settings: Settings, resume: bool, view: View) -> Iterator[Path]:
+    """Makes the run's folder ready and keeps other processes out of it while entered.
+
+    Without `resume`, what an earlier run left there moves to `<folder>.1`, `.2`, ...
+
+    Raises:
+        TrainError: another process trains in this folder, or there is nothing to resume.
+        OSError: the folder cannot be made or written.
+    """
+    folder = settings.output_dir
+    if resume and not _occupied(folder):
+        raise TrainError(f"nothing to resume in {folder}: no run was started there")
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder.parent / f".{folder.name}.lock"
+    with lock.open("w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise TrainError(
+                f"another process trains in {folder}; wait for it, or set output_dir"
+            ) from error
+        if not resume and _occupied(folder):
+            moved = _free_name(folder)
+            folder.rename(moved)
+            view.line(f"moved the earlier run to {moved}")
+        folder.mkdir(exist_ok=True)
+        yield folder
+
+
+def _occupied(folder: Path) -> bool:
+    return any((folder / name).exists() for name in _RESULTS)
+
+
+def _free_name(folder: Path) -> Path:
+    number = 1
+    while (candidate := folder.with_name(f"{folder.name}.{number}")).exists():
+        number += 1
+    return candidate

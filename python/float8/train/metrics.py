@@ -1,0 +1,77 @@
+"""One run's numbers: JSON lines that anything can read, and TensorBoard beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def metrics_path(output_dir: Path, run: str) -> Path:
+    """The JSON lines of the run `run` ("bf16" or "fp8")."""
+    return output_dir / run / "metrics.jsonl"
+
+
+def read_metrics(output_dir: Path, run: str) -> list[Row]:
+    """All rows of a run, in order; a last line that was cut short is left out."""
+    path = metrics_path(output_dir, run)
+    if not path.exists():
+        return []
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows
+
+
+class MetricsLog:
+    """Appends rows to the JSON lines and to TensorBoard.
+
+    Args:
+        output_dir: the run's folder.
+        run: "bf16" or "fp8".
+        after_step: the step that the run goes on from; what an earlier process wrote about later
+            ones is dropped, since those steps are taken again.
+    """
+
+    def __init__(self, output_dir: Path, run: str, after_step: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        path = metrics_path(output_dir, run)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.rows = [row for row in read_metrics(output_dir, run) if row["step"] <= after_step]
+        aside = path.with_suffix(".tmp")
+        aside.write_text("".join(json.dumps(row) + "\n" for row in self.rows), encoding="utf-8")
+        aside.replace(path)
+        self._file = path.open("a", encoding="utf-8")
+        self._board = SummaryWriter(
+            str(output_dir / "tensorboard" / run), purge_step=after_step + 1 if after_step else None
+        )
+
+    def add(self, step: int, **values: float) -> None:
+        """Writes one row, visible to readers at once.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        row = {"step": step, **values}
+        self.rows.append(row)
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flushes both."""
+        self._file.close()
+        self._board.close()
+
+    def __enter__(self) -> MetricsLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,172 @@
+"""The model: described by the configuration, built on meta or for real, converted, compiled.
+
+transformers is imported inside the functions: it takes seconds, and `--help` and configuration
+errors should not wait for it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from float8.train import targets
+from float8.train.packing import VOCABULARY
+from float8.train.settings import Settings
+from float8.train.validate import describe
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+    from float8.config import CompileConfig
+
+_NAME_KEY = "model.pretrained_model_name_or_path"
+
+
+def read_model_config(settings: Settings) -> PreTrainedConfig:
+    """Returns the transformers configuration that the section `model` describes.
+
+    Raises:
+        float8.ConfigError: an unknown model_type or key, values that do not go together, or a
+            folder or hub name from which no configuration can be had.
+    """
+    from transformers import AutoConfig
+
+    name = settings.model.pretrained_model_name_or_path
+    if name is None:
+        return _inline_config(settings)
+    try:
+        config: PreTrainedConfig = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise settings.document.error(
+            _NAME_KEY,
+            "a local folder with a config.json, or a model of the hub where that can be reached",
+            f"`{name}` ({_first_line(error)})",
+        ) from error
+    return config
+
+
+def _inline_config(settings: Settings) -> PreTrainedConfig:
+    from transformers import CONFIG_MAPPING
+
+    document, values = settings.document, dict(settings.model.config)
+    kind = values.pop("model_type", None)
+    if kind not in CONFIG_MAPPING:
+        near = difflib.get_close_matches(str(kind), list(CONFIG_MAPPING.keys()), n=3)
+        raise document.error(
+            "model.config.model_type", "a model type of transformers", describe(kind), near
+        )
+    config_class = CONFIG_MAPPING[kind]
+    known = [field.name for field in dataclasses.fields(config_class)]
+    for name in values:
+        # transformers takes any keyword and keeps it without a word: a typo would go unseen.
+        if name not in known:
+            raise document.error(
+                f"model.config.{name}",
+                f"a key of {config_class.__name__}",
+                f"`{name}`",
+                known,
+            )
+    try:
+        made: PreTrainedConfig = config_class(**values)
+    except Exception as error:  # its validators raise types of huggingface_hub's own
+        raise document.error(
+            "model.config", f"values that make a {config_class.__name__}", _first_line(error)
+        ) from error
+    return made
+
+
+def check_sizes(settings: Settings, config: PreTrainedConfig) -> None:
+    """Raises ConfigError where tokens or rows do not fit the model."""
+    document = settings.document
+    vocabulary = getattr(config, "vocab_size", None)
+    if vocabulary is not None and vocabulary < VOCABULARY:
+        raise document.error(
+            "model.config.vocab_size",
+            f"at least {VOCABULARY} (256 bytes and the end of a document)",
+            describe(vocabulary),
+        )
+    positions = getattr(config, "max_position_embeddings", None)
+    length = settings.packed_sequence.packed_sequence_size
+    if positions is not None and length > positions:
+        raise document.error(
+            "packed_sequence.packed_sequence_size",
+            f"at most the model's max_position_embeddings ({positions})",
+            describe(length),
+        )
+
+
+def meta_model(settings: Settings, config: PreTrainedConfig) -> PreTrainedModel:
+    """The model without any data, so that a plan for 8B parameters fits anywhere."""
+    with torch.device("meta"):
+        return _from_config(settings, config)
+
+
+def build_model(
+    settings: Settings, config: PreTrainedConfig, device: torch.device
+) -> PreTrainedModel:
+    """The model with its weights on `device`, in `model.torch_dtype`, ready to train.
+
+    Random weights depend on `rng.seed` alone: two calls give the same model.
+
+    Raises:
+        float8.ConfigError: no weights in the folder, or none that fit.
+    """
+    torch.manual_seed(settings.rng.seed)
+    dtype = getattr(torch, settings.model.torch_dtype)
+    name = settings.model.pretrained_model_name_or_path
+    if targets.MODEL[settings.model._target_] == "from_pretrained" and name is not None:
+        from transformers import AutoModelForCausalLM
+
+        try:
+            model: Any = AutoModelForCausalLM.from_pretrained(name, config=config, dtype=dtype)
+        except (OSError, ValueError) as error:
+            raise settings.document.error(
+                _NAME_KEY, "a model with weights", f"`{name}` ({_first_line(error)})"
+            ) from error
+    else:
+        # Made in float32 and rounded once, so that the dtype does not change the random numbers.
+        model = _from_config(settings, config).to(dtype)
+    ready: PreTrainedModel = model.to(device).train()
+    return ready
+
+
+def _from_config(settings: Settings, config: PreTrainedConfig) -> PreTrainedModel:
+    from transformers import AutoModelForCausalLM
+
+    auto: Any = AutoModelForCausalLM  # untyped in transformers
+    config.use_cache = False  # with a cache, packed documents see each other
+    try:
+        model: PreTrainedModel = auto.from_config(
+            config, dtype=torch.float32, trust_remote_code=False
+        )
+    except (ValueError, TypeError, RuntimeError, KeyError) as error:
+        raise settings.document.error(
+            "model", "a causal language model", _first_line(error)
+        ) from error
+    return model
+
+
+def compile_blocks(model: PreTrainedModel, compile_config: CompileConfig) -> int:
+    """Compiles each decoder block in place; returns how many there are.
+
+    Per block and not the whole model: all blocks share one compilation, and FSDP2 wraps the same
+    blocks.
+    """
+    kinds = set(model._no_split_modules or ())
+    blocks = [module for module in model.modules() if type(module).__name__ in kinds]
+    for block in blocks:
+        block.compile(
+            mode=compile_config.mode,
+            fullgraph=compile_config.fullgraph,
+            dynamic=compile_config.dynamic,
+            backend=compile_config.backend or "inductor",
+        )
+    return len(blocks)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,156 @@
+"""The sections of a training configuration and their keys: names, types, defaults, limits.
+
+Section and key names are the reference's (NeMo AutoModel), so that a quickstart file grows into a
+recipe by adding sections. configs/README.md explains each key. `fp8` and `compile` are C++'s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from float8.train.validate import key
+
+
+@dataclass(frozen=True)
+class StepScheduler:
+    """How much is trained, in which portions, and what happens every so many steps."""
+
+    global_batch_size: int = key(8, minimum=1)
+    local_batch_size: int = key(1, minimum=1)
+    max_steps: int | None = key(None, minimum=1)
+    num_epochs: int | None = key(None, minimum=1)
+    ckpt_every_steps: int | None = key(None, minimum=1)
+    val_every_steps: int | None = key(None, minimum=1)
+
+
+@dataclass(frozen=True)
+class DistEnv:
+    """The process group; without effect in one process."""
+
+    backend: str | None = key(None, choices=("gloo", "nccl"))
+    timeout_minutes: float | None = key(None, above=0)
+
+
+@dataclass(frozen=True)
+class Distributed:
+    """The parallel layout; one process so far, so only sizes of 1 (or null) are accepted."""
+
+    strategy: str | None = key(None, choices=("fsdp2",))
+    dp_size: int | None = key(None, minimum=1)
+    tp_size: int | None = key(None, minimum=1)
+    cp_size: int | None = key(None, minimum=1)
+    sequence_parallel: bool = key(False)
+
+
+@dataclass(frozen=True)
+class Rng:
+    """The seed of the weights and of the order of the data."""
+
+    _target_: str | None = key(None)
+    seed: int = key(42, minimum=0, below=2**32)
+    ranked: bool = key(True)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A causal language model of transformers: inline values, a local folder, or a hub name."""
+
+    _target_: str = key("transformers.AutoModelForCausalLM.from_config")
+    pretrained_model_name_or_path: str | None = key(None)
+    config: dict[str, Any] = field(default_factory=dict)
+    torch_dtype: str = key("bfloat16", choices=("bfloat16", "float32"))
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where the run's state is kept, in which form, and how much of it."""
+
+    enabled: bool = key(True)
+    checkpoint_dir: str | None = key(None)
+    model_save_format: str = key("torch_save", choices=("torch_save",))
+    save_consolidated: bool = key(False)
+    keep_last: int = key(1, minimum=1)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Documents to train on: a text or JSONL file, or (null) the Python documentation."""
+
+    path: str | None = key(None)
+    path_or_dataset: str | None = key(None)
+    split: str | None = key(None, choices=("train", "validation"))
+    num_samples_limit: int | None = key(None, minimum=1)
+    tokenizer: str = key("bytes", choices=("bytes",))
+
+    @property
+    def file(self) -> str | None:
+        """The file by either of its two names."""
+        return self.path if self.path is not None else self.path_or_dataset
+
+
+@dataclass(frozen=True)
+class PackedSequence:
+    """The length of a row into which documents are packed."""
+
+    packed_sequence_size: int = key(256, minimum=2)
+
+
+@dataclass(frozen=True)
+class DataLoader:
+    """How rows are drawn."""
+
+    _target_: str | None = key(None)
+    shuffle: bool = key(True)
+
+
+@dataclass(frozen=True)
+class LossFn:
+    """Cross entropy over the target tokens; the section only names it."""
+
+    _target_: str | None = key(None)
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """An optimizer of torch.optim."""
+
+    _target_: str = key("torch.optim.AdamW")
+    lr: float = key(1e-3, above=0)
+    betas: tuple[float, float] = key((0.9, 0.95), minimum=0, below=1)
+    eps: float = key(1e-8, above=0)
+    weight_decay: float = key(0.01, minimum=0)
+
+
+@dataclass(frozen=True)
+class LrScheduler:
+    """The learning rate over the steps."""
+
+    lr_decay_style: str = key("constant", choices=("constant", "cosine", "linear"))
+    lr_warmup_steps: int = key(0, minimum=0)
+    min_lr: float = key(0.0, minimum=0)
+
+
+@dataclass(frozen=True)
+class ClipGradNorm:
+    """The limit of the gradients' global norm; null leaves them as they are."""
+
+    max_norm: float | None = key(None, above=0)
+
+
+SECTIONS: dict[str, type] = {
+    "step_scheduler": StepScheduler,
+    "dist_env": DistEnv,
+    "distributed": Distributed,
+    "rng": Rng,
+    "model": Model,
+    "checkpoint": Checkpoint,
+    "dataset": Dataset,
+    "validation_dataset": Dataset,
+    "packed_sequence": PackedSequence,
+    "dataloader": DataLoader,
+    "loss_fn": LossFn,
+    "optimizer": Optimizer,
+    "lr_scheduler": LrScheduler,
+    "clip_grad_norm": ClipGradNorm,
+}

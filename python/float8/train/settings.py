@@ -1,0 +1,168 @@
+"""A whole training configuration, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import float8
+from float8.train import targets
+from float8.train.document import Document, Override, load_document
+from float8.train.sections import (
+    SECTIONS,
+    Checkpoint,
+    ClipGradNorm,
+    DataLoader,
+    Dataset,
+    DistEnv,
+    Distributed,
+    LossFn,
+    LrScheduler,
+    Model,
+    Optimizer,
+    PackedSequence,
+    Rng,
+    StepScheduler,
+)
+from float8.train.validate import describe, read_scalar, read_section
+
+if TYPE_CHECKING:
+    from float8.config import CompileConfig, Fp8Config
+
+_SCALARS = ("recipe", "output_dir", "bf16_baseline")
+TOP_LEVEL = (*_SCALARS, "fp8", "compile", *SECTIONS)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A whole configuration, checked. `document` is kept for errors that only show later."""
+
+    document: Document
+    fp8: Fp8Config
+    compile: CompileConfig
+    output_dir: Path
+    bf16_baseline: bool
+    step_scheduler: StepScheduler
+    distributed: Distributed
+    dist_env: DistEnv
+    rng: Rng
+    model: Model
+    checkpoint: Checkpoint
+    dataset: Dataset
+    validation_dataset: Dataset | None
+    packed_sequence: PackedSequence
+    dataloader: DataLoader
+    loss_fn: LossFn
+    optimizer: Optimizer
+    lr_scheduler: LrScheduler
+    clip_grad_norm: ClipGradNorm
+
+    @property
+    def checkpoint_dir(self) -> Path:
+        """Where checkpoints lie: `checkpoint.checkpoint_dir`, else inside the run's folder."""
+        own = self.checkpoint.checkpoint_dir
+        return Path(own) if own else self.output_dir / "checkpoints"
+
+
+def load_settings(path: str, overrides: Sequence[Override] = ()) -> Settings:
+    """Reads and checks a configuration file.
+
+    Args:
+        path: the YAML file.
+        overrides: (dotted key, YAML text) pairs from the command line.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        float8.ConfigError: anything else that is wrong with it, by file, line and key.
+    """
+    document = load_document(path, overrides)
+    for name in document.tree:
+        if name not in TOP_LEVEL:
+            raise document.error(name, "a section", f"`{name}`", TOP_LEVEL)
+    native = float8.load_config(path, list(overrides))
+    sections: dict[str, Any] = {
+        name: read_section(document, name, section) for name, section in SECTIONS.items()
+    }
+    if document.tree.get("validation_dataset") is None:
+        sections["validation_dataset"] = None
+    output_dir = read_scalar(document, "output_dir", str, None) or f"runs/{Path(path).stem}"
+    settings = Settings(
+        document=document,
+        fp8=native.fp8,
+        compile=native.compile,
+        output_dir=Path(output_dir),
+        bf16_baseline=read_scalar(document, "bf16_baseline", bool, False),
+        **sections,
+    )
+    _check_targets(settings)
+    _check_together(settings)
+    return settings
+
+
+def _check_targets(settings: Settings) -> None:
+    document = settings.document
+    recipe = read_scalar(document, "recipe", str, None)
+    for dotted, name, table in (
+        ("recipe", recipe, targets.RECIPE),
+        ("rng._target_", settings.rng._target_, targets.RNG),
+        ("model._target_", settings.model._target_, targets.MODEL),
+        ("dataloader._target_", settings.dataloader._target_, targets.DATALOADER),
+        ("loss_fn._target_", settings.loss_fn._target_, targets.LOSS),
+        ("optimizer._target_", settings.optimizer._target_, targets.OPTIMIZER),
+    ):
+        if name is not None:
+            targets.look_up(document, dotted, name, table)
+
+
+def _check_together(settings: Settings) -> None:
+    """What no single key can tell."""
+    document, scheduler = settings.document, settings.step_scheduler
+    if scheduler.max_steps is None and scheduler.num_epochs is None:
+        raise document.error(
+            "step_scheduler.max_steps", "max_steps or num_epochs, to know when to stop", "neither"
+        )
+    if scheduler.global_batch_size % scheduler.local_batch_size:
+        raise document.error(
+            "step_scheduler.global_batch_size",
+            f"a multiple of local_batch_size ({scheduler.local_batch_size})",
+            describe(scheduler.global_batch_size),
+        )
+    for size in ("dp_size", "tp_size", "cp_size"):
+        value = getattr(settings.distributed, size)
+        if value not in (None, 1):
+            raise document.error(
+                f"distributed.{size}", "1 or null: one process so far", describe(value)
+            )
+    for name in ("dataset", "validation_dataset"):
+        _check_dataset(document, name, getattr(settings, name))
+    model = settings.model
+    if (model.pretrained_model_name_or_path is None) == (not model.config):
+        raise document.error(
+            "model", "either config or pretrained_model_name_or_path", "both or neither"
+        )
+
+
+def _check_dataset(document: Document, name: str, dataset: Dataset | None) -> None:
+    if dataset is None:
+        return
+    if None not in (dataset.path, dataset.path_or_dataset) and (
+        dataset.path != dataset.path_or_dataset
+    ):
+        raise document.error(
+            f"{name}.path", "one file by path or path_or_dataset", "two different ones"
+        )
+    if dataset.file is not None and dataset.split is not None:
+        raise document.error(
+            f"{name}.split", "null: a local file has no splits", describe(dataset.split)
+        )
+
+
+def as_plain(settings: Settings) -> dict[str, Any]:
+    """The settings that decide what a run computes, as nested plain values."""
+    plain: dict[str, Any] = {name: settings.document.tree.get(name) for name in ("fp8", "compile")}
+    for name in SECTIONS:
+        section = getattr(settings, name)
+        plain[name] = None if section is None else asdict(section)
+    return plain

@@ -1,0 +1,32 @@
+"""The names that `_target_` may hold. A file is data: nothing it names is ever imported.
+
+The reference's own names stand beside torch's, so that its files run here unchanged. Each table
+maps an accepted name to what this package does for it.
+"""
+
+from __future__ import annotations
+
+from float8.train.document import Document
+
+_AUTO = ("transformers.AutoModelForCausalLM", "nemo_automodel.NeMoAutoModelForCausalLM")
+
+MODEL = {f"{owner}.{how}": how for owner in _AUTO for how in ("from_config", "from_pretrained")}
+OPTIMIZER = {"torch.optim.Adam": "Adam", "torch.optim.AdamW": "AdamW"}
+DATALOADER = {"torchdata.stateful_dataloader.StatefulDataLoader": "StatefulDataLoader"}
+RNG = {"nemo_automodel.components.training.rng.StatefulRNG": "rng"}
+LOSS = {
+    "torch.nn.CrossEntropyLoss": "cross_entropy",
+    "nemo_automodel.components.loss.masked_ce.MaskedCrossEntropy": "cross_entropy",
+}
+RECIPE = {"TrainFinetuneRecipeForNextTokenPrediction": "next_token"}
+
+
+def look_up(document: Document, dotted: str, name: str, table: dict[str, str]) -> str:
+    """Returns what `name` stands for in `table`.
+
+    Raises:
+        float8.ConfigError: it is not in the table; the error lists what is.
+    """
+    if name not in table:
+        raise document.error(dotted, "one of " + ", ".join(table), f"`{name}`", table)
+    return table[name]
