@@ -10,13 +10,15 @@ The names and arguments are those of `torchao.float8`, so that moving over is on
 The operators are `torch.ops.float8.*`; their schemas are on one page, src/ops/schema.cpp.
 """
 
+from pathlib import Path
+
+import torch
+
+from float8._build_info import BUILD_INFO
 from float8._version_check import check_torch_version
 
-check_torch_version()
+check_torch_version(BUILD_INFO["torch"], torch.__version__)  # before the library loads, and fails
 
-from pathlib import Path  # noqa: E402
-
-from float8._build_info import VERSION as __version__  # noqa: E402
 from float8._C import ConversionReport, LayerDecision, fqn_matches  # noqa: E402
 from float8.config import (  # noqa: E402
     CastConfig,
@@ -39,6 +41,7 @@ from float8.float8_linear_utils import (  # noqa: E402
     plan_conversion,
 )
 
+__version__ = BUILD_INFO["version"]
 #: What CMAKE_PREFIX_PATH needs for find_package(Float8) to find this installation.
 cmake_prefix_path = str(Path(__file__).parent)
 
