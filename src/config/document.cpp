@@ -49,14 +49,19 @@ Node* Node::find(std::string_view key) { return const_cast<Node*>(std::as_const(
 std::string Node::describe() const { return std::visit(Describer{}, value); }
 
 Node parse_yaml(std::string_view bytes, const Origin& origin) {
-  std::istringstream stream{std::string(checked_text(bytes, origin))};
+  // Without the comment, yaml-cpp would close a quote that is still open at the last line's end.
+  std::istringstream stream(std::string(checked_text(bytes, origin)) + "\n#");
   DocumentBuilder builder(origin);
   try {
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& error) {
-    origin.fail(error.mark.line + 1, "", "valid YAML", "an error: " + error.msg);
+    const bool open_quote = error.msg == YAML::ErrorMsg::EOF_IN_SCALAR;
+    const bool given = origin.line == kCommandLine;
+    origin.fail(error.mark.line + 1, "", "valid YAML",
+                open_quote ? "a quote that is never closed" : "an error: " + error.msg,
+                given ? "quote text that holds characters with a meaning in YAML" : "");
   }
   return builder.take();
 }

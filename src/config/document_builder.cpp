@@ -171,7 +171,7 @@ void DocumentBuilder::add_key(const std::string& tag, const std::string& key, in
 
 void DocumentBuilder::require_value_place(int line, const std::string& found) const {
   if (awaits_key()) {
-    fail(line, "a name as key", found, "write each key as plain text");
+    fail(line, "a name as key", found, "write each key as plain text, and close each bracket");
   }
 }
 

@@ -48,7 +48,7 @@ Node& child(Node& node, const std::string& key, const std::string& part) {
   }
   auto* map = std::get_if<Map>(&node.value);
   if (map == nullptr) {
-    command_line(key).fail(0, "", "a map or list above `" + part + "`", node.describe());
+    command_line(key).fail(0, "", "a map or list above `" + shortened(part) + "`", node.describe());
   }
   if (Node* found = node.find(part)) {
     return *found;
@@ -56,20 +56,24 @@ Node& child(Node& node, const std::string& key, const std::string& part) {
   return map->emplace_back(Entry{part, kCommandLine, {}}).value;
 }
 
+/// Removes the key from the map, under each spelling that it has.
+void remove_key(Node& parent, const std::string& canonical) {
+  const std::string prefix = canonical.substr(0, canonical.rfind('.') + 1);
+  if (auto* map = std::get_if<Map>(&parent.value)) {
+    std::erase_if(*map, [&](const Entry& entry) {
+      return canonical_spelling(prefix + entry.key) == canonical;
+    });
+  }
+}
+
 void apply(Document& document, const std::string& key, const std::string& text) {
   const std::string canonical = canonical_spelling(key);
   const std::vector<std::string> parts = split(canonical);
-  // The file may use the other spelling of the key: this value replaces it under both.
-  if (Node* section = document.root.find(parts.front()); section != nullptr && parts.size() == 2) {
-    if (auto* map = std::get_if<Map>(&section->value)) {
-      std::erase_if(*map, [&](const Entry& entry) {
-        return entry.key != parts.back() &&
-               canonical_spelling(parts.front() + "." + entry.key) == canonical;
-      });
-    }
-  }
   Node* node = &document.root;
   for (const std::string& part : parts) {
+    if (&part == &parts.back()) {  // made anew below, so that its line is the command line
+      remove_key(*node, canonical);
+    }
     node = &child(*node, key, part);
   }
   *node = parse_yaml(text, command_line(key));

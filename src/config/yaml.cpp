@@ -17,16 +17,20 @@ template <class Section>
 class SectionReader {
  public:
   SectionReader(const Document& document, std::string_view section)
-      : document_(document), section_(section), node_(document.root.find(section)) {}
+      : document_(document), section_(section) {
+    const Map& sections = std::get<Map>(document.root.value);
+    const auto found = std::ranges::find(sections, section, &Entry::key);
+    entry_ = found == sections.end() ? nullptr : &*found;
+  }
 
   [[nodiscard]] Section read() const {
     Section values;
-    if (node_ == nullptr) {
+    if (entry_ == nullptr) {
       return values;
     }
-    const auto* entries = std::get_if<Map>(&node_->value);
+    const auto* entries = std::get_if<Map>(&entry_->value.value);
     if (entries == nullptr) {
-      Setting{document_.source, section_, node_->line, *node_, {}}.fail("a map of keys");
+      Setting{document_.source, section_, entry_->line, entry_->value, {}}.fail("a map of keys");
     }
     for (const Entry& entry : *entries) {
       read_entry(*entries, entry, values);
@@ -37,7 +41,7 @@ class SectionReader {
   /// The error about the value of a key that is in the document.
   [[noreturn]] void fail(std::string_view name, const std::string& expected,
                          const std::string& advice) const {
-    const Entry& entry = *find(std::get<Map>(node_->value), key_named(name));
+    const Entry& entry = *find(std::get<Map>(entry_->value.value), key_named(name));
     setting(entry, {}).fail(expected, advice);
   }
 
@@ -94,7 +98,7 @@ class SectionReader {
 
   const Document& document_;
   std::string section_;
-  const Node* node_;
+  const Entry* entry_;
 };
 
 Fp8Config read_fp8(const Document& document) {
