@@ -6,11 +6,11 @@ import ctypes
 import importlib.metadata
 import platform
 import sys
-from typing import Any
 
 import torch
 
 import float8
+from float8._build_info import BUILD_INFO
 
 _MIN_CAPABILITY = (8, 9)
 _TRAINING_PACKAGES = ("transformers", "torchdata", "rich", "matplotlib", "tensorboard")
@@ -57,9 +57,7 @@ def show_environment() -> None:
 
 
 def _build_info() -> str:
-    info: Any = float8._build_info
-    info = info() if callable(info) else info
-    return ", ".join(f"{name} {value}" for name, value in info.items())
+    return ", ".join(f"{name} {value}" for name, value in BUILD_INFO.items() if name != "version")
 
 
 def _cublaslt_version() -> str:

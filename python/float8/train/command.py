@@ -76,10 +76,8 @@ def try_fp8(settings: Settings, device: torch.device) -> None:
     Raises:
         TrainError: with the operator's own words about the device and what to do.
     """
-    layer = float8.convert_to_float8_training(
-        torch.nn.Sequential(torch.nn.Linear(16, 16, bias=False)).to(device, torch.bfloat16),
-        config=settings.fp8.linear_config(),
-    )
+    linear = torch.nn.Linear(16, 16, bias=False, device=device, dtype=torch.bfloat16)
+    layer = float8.Float8Linear.from_float(linear, config=settings.fp8.linear_config())
     try:
         layer(torch.ones(16, 16, dtype=torch.bfloat16, device=device)).sum().backward()
     except (RuntimeError, NotImplementedError) as error:
@@ -87,9 +85,9 @@ def try_fp8(settings: Settings, device: torch.device) -> None:
 
 
 def _train_one(job: Job, config: Any, name: str, resume: bool) -> None:
-    model = build_model(job.settings, config, job.device)
+    model: Any = build_model(job.settings, config, job.device)
     if name == "fp8":
-        model = float8.convert_to_float8_training(model, config=job.settings.fp8)
+        model = float8.plan_conversion(model, config=job.settings.fp8).apply()
     if job.settings.compile.enabled:
         blocks = compile_blocks(model, job.settings.compile)
         job.view.line(f"{name}: {blocks} blocks compiled one by one, at their first step")

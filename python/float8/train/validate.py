@@ -7,6 +7,7 @@ defaults and, by `key(...)`, their limits. So a key cannot be read without being
 from __future__ import annotations
 
 import dataclasses
+import operator
 import types
 import typing
 from typing import Any, TypeVar
@@ -109,11 +110,12 @@ def _check_limits(document: Document, dotted: str, value: Any, limits: Any) -> N
         expected = "one of " + ", ".join(limits["choices"])
         raise document.error(dotted, expected, describe(value), limits["choices"])
     for number in value if isinstance(value, tuple) else (value,):
-        for limit, sign, fails in (
-            ("minimum", "at least", lambda bound, n=number: not n >= bound),
-            ("above", "more than", lambda bound, n=number: not n > bound),
-            ("below", "less than", lambda bound, n=number: not n < bound),
+        # Written so that a NaN breaks every limit.
+        for limit, sign, within in (
+            ("minimum", "at least", operator.ge),
+            ("above", "more than", operator.gt),
+            ("below", "less than", operator.lt),
         ):
             bound = limits[limit]
-            if bound is not None and fails(bound):
+            if bound is not None and not within(number, bound):
                 raise document.error(dotted, f"{sign} {bound:g}", describe(number))
