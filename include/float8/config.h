@@ -40,7 +40,8 @@ FLOAT8_API std::string_view name_of(ScalingGranularity granularity);
 struct FLOAT8_API CastConfig {
   ScalingType scaling_type = ScalingType::kDynamic;
   ScalingGranularity scaling_granularity = ScalingGranularity::kTensorwise;
-  std::optional<Format> target_dtype;  ///< empty: the operand's default, see Float8LinearConfig
+  /// Empty: the operand's default, see Float8LinearConfig.
+  std::optional<Format> target_dtype = std::nullopt;
 
   bool operator==(const CastConfig&) const = default;
 
@@ -78,16 +79,16 @@ FLOAT8_API const std::vector<std::string>& recipe_names();
 /// optional casts fall back to the cast of the same tensor in its first product; formats that are
 /// not given become E4M3 for input and weight, E5M2 for grad_output.
 struct FLOAT8_API Float8LinearConfig {
-  CastConfig cast_config_input;
-  std::optional<CastConfig> cast_config_input_for_grad_weight;
-  CastConfig cast_config_weight;
-  std::optional<CastConfig> cast_config_weight_for_grad_input;
-  CastConfig cast_config_grad_output;
-  std::optional<CastConfig> cast_config_grad_output_for_grad_weight;
+  CastConfig cast_config_input = {};
+  std::optional<CastConfig> cast_config_input_for_grad_weight = std::nullopt;
+  CastConfig cast_config_weight = {};
+  std::optional<CastConfig> cast_config_weight_for_grad_input = std::nullopt;
+  CastConfig cast_config_grad_output = {};
+  std::optional<CastConfig> cast_config_grad_output_for_grad_weight = std::nullopt;
 
   Float8GemmConfig gemm_config_output{.use_fast_accum = true};
-  Float8GemmConfig gemm_config_grad_input;
-  Float8GemmConfig gemm_config_grad_weight;
+  Float8GemmConfig gemm_config_grad_input = {};
+  Float8GemmConfig gemm_config_grad_weight = {};
 
   bool enable_fsdp_float8_all_gather = false;      ///< FSDP2 gathers the weight as FP8
   bool pad_inner_dim = false;                      ///< convert sizes that need padding to 16
@@ -129,9 +130,9 @@ struct LinearRecipe {
   Format input_dtype = Format::kE4M3;
   Format weight_dtype = Format::kE4M3;
   Format grad_output_dtype = Format::kE5M2;
-  std::vector<std::int64_t> output_blocks;
-  std::vector<std::int64_t> grad_input_blocks;
-  std::vector<std::int64_t> grad_weight_blocks;
+  std::vector<std::int64_t> output_blocks = {};
+  std::vector<std::int64_t> grad_input_blocks = {};
+  std::vector<std::int64_t> grad_weight_blocks = {};
   bool output_fast_accum = true;
   bool grad_input_fast_accum = false;
   bool grad_weight_fast_accum = false;

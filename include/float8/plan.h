@@ -13,15 +13,15 @@ namespace float8 {
 
 /// What the plan needs to know of one linear layer of a model.
 struct LinearInfo {
-  std::string fqn;               ///< fully qualified name, for example "model.layers.0.mlp.up_proj"
+  std::string fqn = {};          ///< fully qualified name, for example "model.layers.0.mlp.up_proj"
   std::int64_t in_features = 0;  ///< K
   std::int64_t out_features = 0;  ///< N
   bool bias = false;
   std::string type_name = "Linear";
-  bool plain = true;          ///< false: it computes something else than a linear layer does
-  std::string why_not_plain;  ///< the reason that the report gives where `plain` is false
-  bool excluded_by_filter_fn = false;  ///< the user's module_filter_fn said no
-  std::vector<std::string> aliases;    ///< further names of the same module; filters match any
+  bool plain = true;               ///< false: it computes something else than a linear layer does
+  std::string why_not_plain = {};  ///< the reason that the report gives where `plain` is false
+  bool excluded_by_filter_fn = false;     ///< the user's module_filter_fn said no
+  std::vector<std::string> aliases = {};  ///< further names of the same module; filters match any
 };
 
 /// What happens to one layer, and why.

@@ -13,15 +13,16 @@ namespace float8 {
 
 /// The section `fp8:` of a configuration file; the defaults are those of the missing keys.
 struct FLOAT8_API Fp8Config {
-  bool enabled = false;                    ///< false: the model is left alone
-  std::optional<std::string> recipe_name;  ///< one of recipe_names(); empty: "tensorwise"
+  bool enabled = false;  ///< false: the model is left alone
+  /// One of recipe_names(); empty: "tensorwise".
+  std::optional<std::string> recipe_name = std::nullopt;
   /// FSDP2 gathers the weights as FP8. Also spelt enable_fsdp_fp8_all_gather.
   bool enable_fsdp_float8_all_gather = false;
   /// After each optimizer step, the scales of all sharded weights from one all-reduce. Needs the
   /// all-gather. Also spelt precompute_fp8_dynamic_scale_for_fsdp.
   bool precompute_float8_dynamic_scale_for_fsdp = false;
   bool force_recompute_fp8_weight_in_bwd = false;  ///< quantize the weight again in backward
-  std::vector<std::string> filter_fqns;            ///< layers to leave alone, see plan.h
+  std::vector<std::string> filter_fqns = {};       ///< layers to leave alone, see plan.h
   bool emulate = false;                            ///< the same casts without FP8 hardware
 
   bool operator==(const Fp8Config&) const = default;
@@ -37,7 +38,7 @@ struct CompileConfig {
   std::string mode = "default";
   bool fullgraph = false;
   bool dynamic = false;
-  std::optional<std::string> backend;  ///< empty: inductor
+  std::optional<std::string> backend = std::nullopt;  ///< empty: inductor
 
   bool operator==(const CompileConfig&) const = default;
 };

@@ -50,6 +50,7 @@ class LinearInfo:
         plain: bool = True,
         why_not_plain: str = "",
         excluded_by_filter_fn: bool = False,
+        aliases: Sequence[str] = (),
     ) -> None: ...
     @property
     def fqn(self) -> str: ...
@@ -67,6 +68,8 @@ class LinearInfo:
     def why_not_plain(self) -> str: ...
     @property
     def excluded_by_filter_fn(self) -> bool: ...
+    @property
+    def aliases(self) -> list[str]: ...
 
 class LayerDecision:
     """What happens to one layer, and why."""

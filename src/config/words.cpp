@@ -49,7 +49,7 @@ std::optional<std::string> nearest(std::string_view word,
   }
   const std::string wanted = folded(word);
   std::optional<std::string> best;
-  std::size_t best_distance = most_edits.value_or(std::max<std::size_t>(1, word.size() / 3)) + 1;
+  std::size_t best_distance = most_edits.value_or(word.size() / 3) + 1;
   for (const std::string& candidate : candidates) {
     const auto [shorter, longer] = std::minmax({wanted.size(), candidate.size()});
     if (longer - shorter >= best_distance) {
