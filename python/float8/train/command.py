@@ -59,7 +59,7 @@ def train_command(settings: Settings, resume: bool) -> None:
         runs = {name: read_metrics(folder, name) for name in names}
         _summarize(view, runs)
         picture = folder / "loss.png"
-        draw_losses(picture, f"{settings.output_dir.name}: {' and '.join(names).upper()}", runs)
+        draw_losses(picture, _title(settings), runs)
         view.line(f"picture {picture}; metrics {folder}/*/metrics.jsonl, {folder}/tensorboard")
 
 
@@ -120,10 +120,19 @@ def _describe(job: Job) -> None:
     )
 
 
+def _title(settings: Settings) -> str:
+    recipe = f"FP8 ({settings.fp8.recipe_name or 'tensorwise'})"
+    labels = [recipe if name == "fp8" else "BF16" for name in run_names(settings)]
+    return f"{settings.output_dir.name}: {' and '.join(labels)}"
+
+
 def _summarize(view: View, runs: dict[str, list[Row]]) -> None:
     table, finals = [], []
     for name, rows in runs.items():
         steps = [row for row in rows if "loss" in row]
+        if not steps:  # a finished run whose metrics were deleted
+            view.line(f"{name}: no metrics in the run's folder")
+            continue
         final = statistics.fmean(row["loss"] for row in steps[-_FINAL_STEPS:])
         checked = [row["validation_loss"] for row in rows if "validation_loss" in row]
         speed = statistics.median(row["tokens_per_second"] for row in steps)

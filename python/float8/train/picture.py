@@ -7,6 +7,7 @@ from pathlib import Path
 from float8.train.metrics import Row
 
 _COLORS = {"bf16": "#1f77b4", "fp8": "#d62728"}
+_MARKERS = {"bf16": "o", "fp8": "x"}  # a cross over a dot shows both where they agree
 
 
 def smooth(values: list[float], window: int) -> list[float]:
@@ -48,7 +49,7 @@ def draw_losses(path: Path, title: str, runs: dict[str, list[Row]]) -> None:
         checked = [row for row in runs[name] if "validation_loss" in row]
         if checked:
             top.plot([row["step"] for row in checked], [row["validation_loss"] for row in checked],
-                     "o", color=_COLORS[name], label=f"{name.upper()} validation")  # fmt: skip
+                     _MARKERS[name], color=_COLORS[name], label=f"{name.upper()} validation")  # fmt: skip
     top.set_ylabel("loss (nats per token)")
     top.set_title(title)
     top.grid(alpha=0.3)

@@ -90,6 +90,27 @@ def test_without_the_baseline_only_fp8_is_trained(cli, config, run):
     assert not (run / "bf16").exists()
 
 
+def test_float32_weights_train_with_bf16_products(cli, config, run):
+    words = ("train", config, "--model.torch_dtype", "float32", "--optimizer.lr", "1e-2")
+    result = cli(*words)
+    assert result.status == 0, result.err
+    for name in ("bf16", "fp8"):
+        assert losses(run, name)[-1] < losses(run, name)[0]
+        state = torch.load(run / "checkpoints" / name / "step_6" / "model.pt", weights_only=True)
+        assert {tensor.dtype for tensor in state.values()} == {torch.float32}
+    assert losses(run, "bf16") != losses(run, "fp8")
+
+
+def test_a_finished_run_is_not_trained_again(cli, config, run):
+    assert cli("train", config).status == 0
+    (run / "bf16" / "metrics.jsonl").unlink()
+    before = losses(run, "fp8")
+    result = cli("train", config, "--resume")
+    assert result.status == 0, result.err
+    assert "bf16: no metrics" in result.out
+    assert losses(run, "fp8") == before
+
+
 def test_with_fp8_disabled_only_bf16_is_trained_and_a_line_says_so(cli, config, run):
     result = cli("train", config, "--fp8.enabled", "false")
     assert result.status == 0, result.err
