@@ -1,0 +1,75 @@
+# make quickstart   train a small language model in FP8 beside BF16
+# make test         build and run every test, C++ and Python
+# make build        the environment in .venv, with the package installed
+# make bench        run the benchmarks
+# make lint         static checks (clang-tidy, ruff, mypy)
+# make format       format the sources; format-check only looks
+# make clean        remove what was built, and the environment
+#
+# PYTHON=python3.12 makes the environment from another interpreter.
+
+PYTHON ?= python3
+export PYTHON
+
+# What the compiled part is made of. Python files are used where they are.
+native := CMakeLists.txt pyproject.toml .ci/install.sh \
+  $(shell find include src kernels python -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*CMakeLists.txt' \
+    -o -name '*.cmake' -o -name '*.in')
+
+.DEFAULT_GOAL := help
+.PHONY: help quickstart test test-cpp test-python test-asan build bench lint format format-check clean
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+quickstart: build
+	.venv/bin/float8 train configs/quickstart.yaml
+
+build: .venv/package.stamp
+
+test: test-cpp test-python test-asan
+
+test-cpp: .venv/package.stamp .venv/system-tests.stamp
+	.ci/cpp_tests.sh release
+
+test-python: .venv/package.stamp .venv/test.stamp
+	.venv/bin/python -m pytest
+
+test-asan: .venv/build.stamp .venv/system-tests.stamp
+	.ci/cpp_tests.sh asan
+
+bench: .venv/package.stamp .venv/test.stamp
+	.venv/bin/python -m benchmarks
+
+lint: .venv/package.stamp .venv/test.stamp .venv/lint.stamp
+	.ci/lint.sh
+
+format: .venv/lint.stamp
+	.ci/format.sh
+
+format-check: .venv/lint.stamp
+	.ci/format.sh --check
+
+clean:
+	rm -rf build dist .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# The stamps: what is done, and need not be done again until what it was made from changes.
+.venv/build.stamp: pyproject.toml .ci/environment.sh .ci/system_packages.sh
+	@.ci/system_packages.sh python
+	@echo "Making .venv: torch and the other packages (gigabytes, the first time)"
+	@.ci/environment.sh build
+	@touch $@
+
+.venv/test.stamp .venv/lint.stamp: .venv/%.stamp: .venv/build.stamp
+	@echo "Adding to .venv what '$*' needs"
+	@.ci/environment.sh $*
+	@touch $@
+
+.venv/system-tests.stamp: .venv/build.stamp
+	@.ci/system_packages.sh tests
+	@touch $@
+
+.venv/package.stamp: .venv/build.stamp $(native)
+	@echo "Building libfloat8 in build/release and installing it into .venv (minutes, the first time)"
+	@.ci/install.sh
+	@touch $@
