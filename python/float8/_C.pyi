@@ -1,3 +1,4 @@
+# ruff: noqa: N999 - the compiled module is called _C, as torch's is
 """Types of the C++ module: configuration, conversion plan, YAML reader."""
 
 import os

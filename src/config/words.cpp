@@ -49,14 +49,15 @@ std::optional<std::string> nearest(std::string_view word,
   }
   const std::string wanted = folded(word);
   std::optional<std::string> best;
-  std::size_t best_distance = most_edits.value_or(word.size() / 3) + 1;
+  std::size_t best_distance = wanted.size() + 1;
   for (const std::string& candidate : candidates) {
     const auto [shorter, longer] = std::minmax({wanted.size(), candidate.size()});
-    if (longer - shorter >= best_distance) {
+    const std::size_t limit = most_edits.value_or(longer / 3);
+    if (longer - shorter > limit) {
       continue;
     }
     const std::size_t distance = edit_distance(wanted, folded(candidate));
-    if (distance < best_distance) {
+    if (distance <= limit && distance < best_distance) {
       best_distance = distance;
       best = candidate;
     }

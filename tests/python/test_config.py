@@ -133,9 +133,9 @@ def test_every_cast_of_all_three_tensors_is_resolved_as_torchao_does():
     accepted = 0
     for casts in itertools.product(CASTS, repeat=3):
         names = ("cast_config_input", "cast_config_weight", "cast_config_grad_output")
-        theirs = outcome(torchao_config, **dict(zip(names, casts)))
+        theirs = outcome(torchao_config, **dict(zip(names, casts, strict=True)))
         expected = FAILED if theirs != FAILED and uses_e5m2_twice(theirs) else theirs
-        assert outcome(config, **dict(zip(names, casts))) == expected, casts
+        assert outcome(config, **dict(zip(names, casts, strict=True))) == expected, casts
         accepted += expected != FAILED
     assert accepted > 50
 

@@ -78,16 +78,22 @@ def test_overrides_may_be_any_iterable(tmp_path, overrides):
 
 
 def test_both_spellings(load):
-    text = "fp8:\n  enable_fsdp_fp8_all_gather: true\n  precompute_fp8_dynamic_scale_for_fsdp: true\n"
+    text = (
+        "fp8:\n  enable_fsdp_fp8_all_gather: true\n  precompute_fp8_dynamic_scale_for_fsdp: true\n"
+    )
     fp8 = load(text).fp8
     assert fp8.enable_fsdp_float8_all_gather
     assert fp8.precompute_float8_dynamic_scale_for_fsdp
     assert load(text + "  enable_fsdp_float8_all_gather: true\n").fp8 == fp8
-    with pytest.raises(ConfigError, match=r"a\.yaml:4: fp8\.enable_fsdp_float8_all_gather: .*other"):
+    with pytest.raises(
+        ConfigError, match=r"a\.yaml:4: fp8\.enable_fsdp_float8_all_gather: .*other"
+    ):
         load(text + "  enable_fsdp_float8_all_gather: false\n")
 
 
-@pytest.mark.parametrize("spelling", ["enable_fsdp_fp8_all_gather", "enable_fsdp_float8_all_gather"])
+@pytest.mark.parametrize(
+    "spelling", ["enable_fsdp_fp8_all_gather", "enable_fsdp_float8_all_gather"]
+)
 @pytest.mark.parametrize("other", ["enable_fsdp_fp8_all_gather", "enable_fsdp_float8_all_gather"])
 def test_an_override_replaces_either_spelling(load, spelling, other):
     fp8 = load(f"fp8:\n  {spelling}: true\n", (f"fp8.{other}", "false")).fp8
@@ -111,7 +117,9 @@ def test_a_recipe_without_all_gather_prints_the_whole_override(load, recipe):
 
 
 def test_precomputed_scales_need_the_all_gather(load):
-    with pytest.raises(ConfigError, match=r"a\.yaml:3: fp8\.precompute_fp8_dyn.*all_gather is false"):
+    with pytest.raises(
+        ConfigError, match=r"a\.yaml:3: fp8\.precompute_fp8_dyn.*all_gather is false"
+    ):
         load("fp8:\n  enabled: true\n  precompute_fp8_dynamic_scale_for_fsdp: true\n")
 
 
@@ -136,7 +144,9 @@ def test_overrides_take_any_yaml_value_and_make_sections(load):
         Config(),
         GUIDE_CONFIG,
         Config(
-            Fp8Config(recipe_name="rowwise", filter_fqns=["a: b", "'", '"', "*", "1", "é\n", "null"]),
+            Fp8Config(
+                recipe_name="rowwise", filter_fqns=["a: b", "'", '"', "*", "1", "é\n", "null"]
+            ),
             CompileConfig(backend="1", mode="max-autotune-no-cudagraphs", dynamic=True),
         ),
     ],
@@ -162,8 +172,8 @@ BAD_SETTINGS = {
     "fp8:\n  enable_fsdp_float8_allgather: true": ["did you mean `enable_fsdp_float8_all_gather`?"],
     "fp8:\n  Recipe-Name: x": ["did you mean `recipe_name`?"],
     "fp8:\n  recipe_name: rowise": [
-        "a.yaml:2: fp8.recipe_name: expected one of tensorwise, rowwise, rowwise_with_gw_hp or null",
-        "found the string `rowise`",
+        "a.yaml:2: fp8.recipe_name: expected one of tensorwise, rowwise, rowwise_with_gw_hp or",
+        "null, found the string `rowise`",
         "did you mean `rowwise`?",
     ],
     "fp8:\n  recipe_name: 3": ["a.yaml:2: fp8.recipe_name:", "tensorwise", "the integer 3"],
@@ -281,17 +291,17 @@ def test_a_missing_file_is_a_file_not_found_error(tmp_path):
 
 
 def test_a_directory_is_a_config_error(tmp_path):
-    with pytest.raises(ConfigError, match="a directory"):
+    with pytest.raises(ConfigError, match=r"a directory"):
         load_config(tmp_path)
 
 
 def test_a_file_that_cannot_be_read_is_an_os_error():
-    with pytest.raises(OSError, match="/proc/self/mem"):  # opens, but has no byte at its start
+    with pytest.raises(OSError, match=r"/proc/self/mem"):  # opens, but has no byte at its start
         load_config("/proc/self/mem")
 
 
 def test_an_endless_file_is_refused():
-    with pytest.raises(ConfigError, match="at most 1 MiB"):
+    with pytest.raises(ConfigError, match=r"at most 1 MiB"):
         load_config("/dev/zero")
 
 
@@ -327,15 +337,17 @@ def test_a_bad_override_names_the_command_line(load, key, text, words):
 
 
 def test_values_made_in_python_are_checked_as_a_file_is():
-    with pytest.raises(ConfigError, match="Fp8Config: fp8.recipe_name: .*did you mean `rowwise`"):
+    with pytest.raises(ConfigError, match=r"Fp8Config: fp8.recipe_name: .*did you mean `rowwise`"):
         Fp8Config(recipe_name="rowwis")
-    with pytest.raises(ConfigError, match="fp8.enabled: expected true or false, found the integer 1"):
+    with pytest.raises(
+        ConfigError, match=r"fp8.enabled: expected true or false, found the integer 1"
+    ):
         Fp8Config(enabled=1)
-    with pytest.raises(ConfigError, match="fp8.filter_fqns: expected a value .*, found a set"):
+    with pytest.raises(ConfigError, match=r"fp8.filter_fqns: expected a value .*, found a set"):
         Fp8Config(filter_fqns={"a"})
-    with pytest.raises(ConfigError, match="fp8.enabled: .*64 bits"):
+    with pytest.raises(ConfigError, match=r"fp8.enabled: .*64 bits"):
         Fp8Config(enabled=1 << 80)
-    with pytest.raises(ConfigError, match="CompileConfig: compile.mode"):
+    with pytest.raises(ConfigError, match=r"CompileConfig: compile.mode"):
         CompileConfig(mode="fast")
     assert Fp8Config(filter_fqns=("a", "b")).filter_fqns == ["a", "b"]
 
@@ -400,7 +412,8 @@ def test_load_document_follows_the_core_schema(tmp_path):
         "flow": {"a": [1, {"b": True}], "c": [1, {"b": True}]},
         "text": "two\nlines\n",
     }
-    assert type(optimizer["lr"]) is float and type(optimizer["zero"]) is int
+    assert type(optimizer["lr"]) is float
+    assert type(optimizer["zero"]) is int
     assert tree["model"] == {"size": 3}
     assert lines["optimizer"] == 1
     assert lines["optimizer.lr"] == 2
@@ -443,10 +456,12 @@ def test_damaged_files_are_read_or_refused(load, seed):
         try:
             config = load(text)
         except ConfigError as error:
-            refused += 1
-            assert re.match(r"\[config\] (.*a\.yaml|command line)", str(error)), text
+            message = str(error)
         else:
+            message = None
             assert load(dump(config)) == config, text
+        refused += message is not None
+        assert message is None or re.match(r"\[config\] .*a\.yaml", message), text
     assert 0 < refused < 200
 
 
