@@ -19,6 +19,7 @@ from float8._version_check import check_torch_version
 
 check_torch_version(BUILD_INFO["torch"], torch.__version__)  # before the library loads, and fails
 
+from float8 import _C  # noqa: E402
 from float8._C import ConversionReport, LayerDecision, fqn_matches  # noqa: E402
 from float8.config import (  # noqa: E402
     CastConfig,
@@ -43,7 +44,8 @@ from float8.float8_linear_utils import (  # noqa: E402
 
 __version__ = BUILD_INFO["version"]
 #: What CMAKE_PREFIX_PATH needs for find_package(Float8) to find this installation.
-cmake_prefix_path = str(Path(__file__).parent)
+#: (Of the compiled part: the Python files may be used from a source tree.)
+cmake_prefix_path = str(Path(_C.__file__).parent)
 
 __all__ = [
     "CastConfig",

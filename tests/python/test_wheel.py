@@ -122,7 +122,7 @@ import torch, float8, pathlib, sys
 assert pathlib.Path(float8.__file__).is_relative_to(sys.argv[1]), float8.__file__
 print(torch.ops.float8.amax(torch.tensor([[1.0, -3.0]]), [0, 0]).item())
 """
-    # -S leaves out the site packages' import hooks, which prefer the source tree; torch's folder is named instead.
+    # -S leaves out the import hooks of site-packages, which prefer the source tree.
     paths = [str(unpacked), *(path for path in sys.path if path.endswith("site-packages"))]
     output = run(sys.executable, "-S", "-c", program, unpacked, PYTHONPATH=os.pathsep.join(paths))
     assert float(output) == 3.0
