@@ -43,6 +43,14 @@ def missing() -> list[str]:
         sentences.append(
             "no device with FP8 products (compute capability 8.9 or later): set fp8.emulate to true"
         )
+    if capabilities:
+        from float8.train.device import try_fp8
+        from float8.train.errors import TrainError
+
+        try:
+            try_fp8(float8.Float8LinearConfig(emulate=True), torch.device("cuda"))
+        except TrainError as error:
+            sentences.append(f"FP8 on the GPU: {error}")
     return sentences
 
 
@@ -57,7 +65,8 @@ def show_environment() -> None:
 
 
 def _build_info() -> str:
-    return ", ".join(f"{name} {value}" for name, value in BUILD_INFO.items() if name != "version")
+    parts = [f"{name} {value or 'none'}" for name, value in BUILD_INFO.items() if name != "version"]
+    return ", ".join(parts)
 
 
 def _cublaslt_version() -> str:

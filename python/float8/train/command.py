@@ -15,7 +15,7 @@ import float8
 from float8.train.checkpoint import list_checkpoints, step_of
 from float8.train.console import View
 from float8.train.data import load_rows
-from float8.train.errors import TrainError
+from float8.train.device import choose_device
 from float8.train.folder import run_folder
 from float8.train.interrupt import StopRequest
 from float8.train.job import Job
@@ -40,15 +40,13 @@ def train_command(settings: Settings, resume: bool) -> None:
         float8.ConfigError, TrainError, RunStoppedError, OSError: see `Run.train` and the readers.
     """
     view = View()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     # Everything that can be wrong is looked at before the first minute of training is spent.
     rows = load_rows(settings, "dataset")
     held_out = load_rows(settings, "validation_dataset") if settings.validation_dataset else None
     config = read_model_config(settings)
     check_sizes(settings, config)
     show_plan(settings, config, view)
-    if settings.fp8.enabled:
-        try_fp8(settings, device)
+    device = choose_device(settings, view)
     with run_folder(settings, resume, view) as folder, StopRequest(view.line) as stop:
         job = Job(settings, device, rows, held_out, view, stop)
         _describe(job)
@@ -68,20 +66,6 @@ def run_names(settings: Settings) -> list[str]:
     if not settings.fp8.enabled:
         return ["bf16"]
     return ["bf16", "fp8"] if settings.bf16_baseline else ["fp8"]
-
-
-def try_fp8(settings: Settings, device: torch.device) -> None:
-    """Takes one product in FP8 forward and backward, so that a device without it is found now.
-
-    Raises:
-        TrainError: with the operator's own words about the device and what to do.
-    """
-    linear = torch.nn.Linear(16, 16, bias=False, device=device, dtype=torch.bfloat16)
-    layer = float8.Float8Linear.from_float(linear, config=settings.fp8.linear_config())
-    try:
-        layer(torch.ones(16, 16, dtype=torch.bfloat16, device=device)).sum().backward()
-    except (RuntimeError, NotImplementedError) as error:
-        raise TrainError(str(error).splitlines()[0]) from error
 
 
 def _train_one(job: Job, config: Any, name: str, resume: bool) -> None:

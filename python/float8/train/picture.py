@@ -48,8 +48,13 @@ def draw_losses(path: Path, title: str, runs: dict[str, list[Row]]) -> None:
                  linestyle="--" if name == "fp8" else "-")  # fmt: skip
         checked = [row for row in runs[name] if "validation_loss" in row]
         if checked:
-            top.plot([row["step"] for row in checked], [row["validation_loss"] for row in checked],
-                     _MARKERS[name], color=_COLORS[name], label=f"{name.upper()} validation")  # fmt: skip
+            top.plot(
+                [row["step"] for row in checked],
+                [row["validation_loss"] for row in checked],
+                _MARKERS[name],
+                color=_COLORS[name],
+                label=f"{name.upper()} validation",
+            )
     top.set_ylabel("loss (nats per token)")
     top.set_title(title)
     top.grid(alpha=0.3)

@@ -77,9 +77,3 @@ def cli(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
         return Result(status, out, err)
 
     return call
-
-
-def losses(folder: Path, run: str) -> list[float]:
-    """The losses of all steps of a run, in order."""
-    rows = [json.loads(line) for line in (folder / run / "metrics.jsonl").open()]
-    return [row["loss"] for row in rows if "loss" in row]

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import losses
+from run_files import losses
 
-from float8.train import loop
+from float8.train import device, loop
 from float8.train.checkpoint import list_checkpoints
 from float8.train.console import View
+from float8.train.errors import TrainError
 from float8.train.folder import run_folder
 from float8.train.settings import load_settings
 
@@ -217,6 +218,28 @@ def test_fp8_on_a_cpu_without_emulate_is_found_before_training(cli, config, run)
     assert "cpu" in result.err.lower()
     assert result.err.count("\n") == 1
     assert not run.exists()
+
+
+@pytest.mark.parametrize("emulate", [True, False])
+def test_a_library_without_gpu_kernels_emulates_on_the_cpu(config, monkeypatch, emulate, capsys):
+    """Stands in for a GPU and for a build without kernels for it."""
+    tried = []
+
+    def trying(_config, where):
+        tried.append(where.type)
+        if where.type == "cuda":
+            raise TrainError("no kernels") from NotImplementedError("no kernels")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(device, "try_fp8", trying)
+    settings = load_settings(str(config), [("fp8.emulate", str(emulate).lower())])
+    if emulate:
+        assert device.choose_device(settings, View()) == torch.device("cpu")
+        assert tried == ["cuda", "cpu"]
+        assert "training on the CPU: no kernels" in capsys.readouterr().out
+    else:
+        with pytest.raises(TrainError, match="no kernels"):
+            device.choose_device(settings, View())
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(cli, config, run):

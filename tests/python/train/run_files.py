@@ -1,0 +1,12 @@
+"""Reads what a run has written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+
+def losses(folder: Path, run: str) -> list[float]:
+    """The losses of all steps of a run, in order."""
+    rows = [json.loads(line) for line in (folder / run / "metrics.jsonl").open()]
+    return [row["loss"] for row in rows if "loss" in row]
