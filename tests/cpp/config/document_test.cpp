@@ -88,6 +88,18 @@ TEST(ParseDocument, AliasesAreExpandedUpToALimit) {
   EXPECT_TRUE(has(parse_error(laughs), "aliases that expand to at most 16 MiB"));
 }
 
+TEST(ParseDocument, ExpandedTextCountsToo) {
+  const auto aliases = [](int count) {
+    std::string text = "a: &a " + std::string(500'000, 'x') + "\nb: [";
+    for (int i = 0; i < count; ++i) {
+      text += "*a, ";
+    }
+    return text + "]";
+  };
+  EXPECT_NO_THROW(parse_document(aliases(30), "a.yaml"));
+  EXPECT_TRUE(has(parse_error(aliases(35)), "aliases that expand to at most 16 MiB"));
+}
+
 TEST(ParseDocument, SizeIsLimited) {
   EXPECT_NO_THROW(parse_document("a: " + std::string(1'000'000, 'x'), "a.yaml"));
   EXPECT_TRUE(has(parse_error(std::string((1 << 20) + 1, '[')), "at most 1 MiB"));
