@@ -11,17 +11,26 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
-// A recipe as values that compiled autograd can carry, and back.
+// A recipe as values that compiled autograd can carry, and back. It asks for their hash, which a
+// list of lists has and a tuple of lists lacks.
 c10::IValue to_ivalue(const LinearRecipe& r) {
-  return c10::ivalue::Tuple::create(
-      {scalar_type_of(r.input_dtype), scalar_type_of(r.weight_dtype),
-       scalar_type_of(r.grad_output_dtype), r.output_blocks, r.grad_input_blocks,
-       r.grad_weight_blocks, r.output_fast_accum, r.grad_input_fast_accum, r.grad_weight_fast_accum,
-       r.power_of_two, r.recompute_weight, r.emulate});
+  c10::impl::GenericList values(c10::AnyType::get());
+  for (const Format dtype : {r.input_dtype, r.weight_dtype, r.grad_output_dtype}) {
+    values.push_back(scalar_type_of(dtype));
+  }
+  for (const auto& blocks : {r.output_blocks, r.grad_input_blocks, r.grad_weight_blocks}) {
+    values.push_back(blocks);
+  }
+  for (const bool flag :
+       {r.output_fast_accum, r.grad_input_fast_accum, r.grad_weight_fast_accum, r.power_of_two,
+        r.recompute_weight, r.emulate}) {
+    values.push_back(flag);
+  }
+  return values;
 }
 
 LinearRecipe to_recipe(const c10::IValue& value) {
-  const c10::ArrayRef<c10::IValue> e = value.toTupleRef().elements().asArrayRef();
+  const c10::ArrayRef<c10::IValue> e = value.toListRef();
   return recipe_of(
       e[0].toScalarType(), e[1].toScalarType(), e[2].toScalarType(), e[3].toIntVector(),
       e[4].toIntVector(), e[5].toIntVector(), e[6].toBool(), e[7].toBool(), e[8].toBool(),
