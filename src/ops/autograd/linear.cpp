@@ -2,6 +2,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include "src/ops/check.h"
 #include "src/ops/linear/linear.h"
 
 namespace float8::ops {
@@ -11,30 +12,50 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Variable;
 using torch::autograd::variable_list;
 
-// A recipe as values that compiled autograd can carry, and back. It asks for their hash, which a
-// list of lists has and a tuple of lists lacks.
-c10::IValue to_ivalue(const LinearRecipe& r) {
-  c10::impl::GenericList values(c10::AnyType::get());
-  for (const Format dtype : {r.input_dtype, r.weight_dtype, r.grad_output_dtype}) {
-    values.push_back(scalar_type_of(dtype));
-  }
-  for (const auto& blocks : {r.output_blocks, r.grad_input_blocks, r.grad_weight_blocks}) {
-    values.push_back(blocks);
-  }
+// A recipe as a list of integers, and back. Compiled autograd carries it through Python: it cannot
+// hash a tuple that holds lists, and forgets the type of a list that is empty.
+std::vector<std::int64_t> to_integers(const LinearRecipe& r) {
+  std::vector<std::int64_t> values = {
+      static_cast<std::int64_t>(scalar_type_of(r.input_dtype)),
+      static_cast<std::int64_t>(scalar_type_of(r.weight_dtype)),
+      static_cast<std::int64_t>(scalar_type_of(r.grad_output_dtype))};
   for (const bool flag :
        {r.output_fast_accum, r.grad_input_fast_accum, r.grad_weight_fast_accum, r.power_of_two,
         r.recompute_weight, r.emulate}) {
-    values.push_back(flag);
+    values.push_back(static_cast<std::int64_t>(flag));
+  }
+  for (const auto& blocks : {r.output_blocks, r.grad_input_blocks, r.grad_weight_blocks}) {
+    values.push_back(static_cast<std::int64_t>(blocks.size()));
+    values.insert(values.end(), blocks.begin(), blocks.end());
   }
   return values;
 }
 
-LinearRecipe to_recipe(const c10::IValue& value) {
-  const c10::ArrayRef<c10::IValue> e = value.toListRef();
-  return recipe_of(
-      e[0].toScalarType(), e[1].toScalarType(), e[2].toScalarType(), e[3].toIntVector(),
-      e[4].toIntVector(), e[5].toIntVector(), e[6].toBool(), e[7].toBool(), e[8].toBool(),
-      e[9].toBool(), e[10].toBool(), e[11].toBool());
+LinearRecipe to_recipe(at::IntArrayRef values) {
+  std::size_t next = 0;
+  const auto dtype = [&] { return static_cast<at::ScalarType>(values[next++]); };
+  const auto flag = [&] { return values[next++] != 0; };
+  const auto blocks = [&] {
+    const auto size = static_cast<std::size_t>(values[next]);
+    const at::IntArrayRef result = values.slice(next + 1, size);
+    next += size + 1;
+    return result.vec();
+  };
+  const auto format = [&] { return check_format("linear", dtype()); };
+  LinearRecipe r;  // in the order of to_integers
+  r.input_dtype = format();
+  r.weight_dtype = format();
+  r.grad_output_dtype = format();
+  r.output_fast_accum = flag();
+  r.grad_input_fast_accum = flag();
+  r.grad_weight_fast_accum = flag();
+  r.power_of_two = flag();
+  r.recompute_weight = flag();
+  r.emulate = flag();
+  r.output_blocks = blocks();
+  r.grad_input_blocks = blocks();
+  r.grad_weight_blocks = blocks();
+  return r;
 }
 
 class LinearFunction : public torch::autograd::Function<LinearFunction> {
@@ -49,7 +70,7 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
     const LinearSaved& saved = result.saved;
     context->save_for_backward(
         {saved.input, saved.input_scale_inv, saved.weight, saved.weight_scale_inv});
-    context->saved_data["recipe"] = to_ivalue(recipe);
+    context->saved_data["recipe"] = to_integers(recipe);
     context->saved_data["weight_dtype"] = weight.scalar_type();
     if (bias) {
       context->saved_data["bias_dtype"] = bias->scalar_type();
@@ -73,7 +94,7 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
           grad_outputs[0], {saved[0], saved[1], saved[2], saved[3]},
           context->saved_data["weight_dtype"].toScalarType(),
           has_bias ? context->saved_data["bias_dtype"].toScalarType() : at::kFloat,
-          to_recipe(context->saved_data["recipe"]), needs);
+          to_recipe(context->saved_data["recipe"].toIntVector()), needs);
     }
     return {gradients.input, gradients.weight, gradients.bias, Variable(), Variable()};
   }

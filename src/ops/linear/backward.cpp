@@ -54,7 +54,7 @@ LinearGradients linear_backward(
           g_copy.data, weight.data, g_copy.scale_inv, weight.scale_inv, std::nullopt,
           g.scalar_type(), recipe.grad_input_fast_accum, recipe.emulate);
     } else {
-      product = at::mm(g, saved.weight.to(g.scalar_type()));
+      product = at::mm(g, in_dtype(saved.weight, g.scalar_type()));
     }
     c10::SymDimVector shape(grad_output.sym_sizes().begin(), grad_output.sym_sizes().end() - 1);
     shape.push_back(k);
@@ -67,7 +67,7 @@ LinearGradients linear_backward(
           weight_dtype, recipe.grad_weight_fast_accum, recipe.emulate);
     } else {
       const at::Tensor x = saved.input.reshape_symint({-1, saved.input.sym_size(-1)});
-      gradients.weight = at::mm(g.t(), x).to(weight_dtype);
+      gradients.weight = in_dtype(at::mm(g.t(), x), weight_dtype);
     }
   }
   if (needs.grad_bias) {

@@ -62,13 +62,13 @@ LinearForward linear_forward(
 
   LinearForward result;
   const std::optional<at::Tensor> rounded_bias =
-      bias.has_value() ? std::optional<at::Tensor>(bias->to(dtype)) : std::nullopt;
+      bias.has_value() ? std::optional<at::Tensor>(in_dtype(*bias, dtype)) : std::nullopt;
   const at::Tensor output =
       output_gemm ? scaled_mm(
                         x_copies.straight.data, w_copies.straight.data,
                         x_copies.straight.scale_inv, w_copies.straight.scale_inv, rounded_bias,
                         dtype, recipe.output_fast_accum, recipe.emulate)
-                  : at::linear(x, weight.to(dtype), rounded_bias);
+                  : at::linear(x, in_dtype(weight, dtype), rounded_bias);
   c10::SymDimVector shape(input.sym_sizes().begin(), input.sym_sizes().end() - 1);
   shape.push_back(weight.sym_size(0));
   result.output = output.reshape_symint(shape);

@@ -38,6 +38,12 @@ void check_linear(
     const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
     const LinearRecipe& recipe);
 
+/// `tensor` in `dtype`; itself where it has that dtype already (Tensor::to would say the same with a
+/// call that schema checks take for an operator that returns its argument).
+inline at::Tensor in_dtype(const at::Tensor& tensor, at::ScalarType dtype) {
+  return tensor.scalar_type() == dtype ? tensor : tensor.to(dtype);
+}
+
 /// Which gradients will be asked for: what no gradient needs is neither computed nor saved.
 struct LinearNeeds {
   bool grad_input = false;
