@@ -5,6 +5,7 @@
 #include <ATen/native/CPUBlas.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 
 #include <algorithm>
 #include <cstring>
@@ -111,6 +112,8 @@ at::Tensor decode_float(const Operand& a) {
 }
 
 void gemm_float(const Operand& a, const Operand& b, RowSink& sink) {
+  // A backward pass may run under autocast, which would cast the operands of mm.
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
   const at::Tensor product = at::mm(decode_float(a), decode_float(b).t());
   const auto* acc = product.const_data_ptr<float>();
   at::parallel_for(0, a.rows, grain(b.rows), [&](std::int64_t begin, std::int64_t end) {
