@@ -1,0 +1,145 @@
+"""What every benchmark shares: where it ran, taking turns, and the files that results go to."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import float8
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = Path(os.environ.get("FLOAT8_BENCHMARK_RESULTS", ROOT / "benchmarks" / "results"))
+SCHEMA = 1
+
+
+def commit() -> str:
+    """The commit of the sources, `-dirty` where what is measured differs from it."""
+    measured = ["src", "include", "kernels", "python", "benchmarks/*.py"]
+    try:
+        name = subprocess.check_output(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, text=True
+        ).strip()
+        changes = subprocess.check_output(
+            ["git", "status", "--porcelain", "--untracked-files=no", "--", *measured],
+            cwd=ROOT,
+            text=True,
+        ).strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{name}-dirty" if changes else name
+
+
+def device_name() -> str:
+    """The processor's name."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def environment() -> dict[str, Any]:
+    """Everything that a figure needs beside it to mean something."""
+    return {
+        "device": device_name(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "load": round(os.getloadavg()[0], 2),
+        "torch": torch.__version__,
+        "float8": float8.__version__,
+        "python": platform.python_version(),
+        "commit": commit(),
+    }
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median and quartiles."""
+
+    median: float
+    p25: float
+    p75: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> Spread:
+        """The spread of at least two values."""
+        p25, median, p75 = statistics.quantiles(values, n=4, method="inclusive")
+        return cls(median, p25, p75)
+
+    def as_dict(self) -> dict[str, float]:
+        """Five digits are more than the machine gives."""
+        return {name: float(f"{value:.5g}") for name, value in vars(self).items()}
+
+
+class Timings:
+    """Seconds of several candidates that took turns."""
+
+    def __init__(self, seconds: Mapping[str, list[float]]) -> None:
+        self._seconds = seconds
+
+    def __getitem__(self, name: str) -> Spread:
+        return Spread.of(self._seconds[name])
+
+    def ratio(self, numerator: str, denominator: str) -> Spread:
+        """The quotient of neighbours in time, so that a slow moment of the machine cancels."""
+        pairs = zip(self._seconds[numerator], self._seconds[denominator], strict=True)
+        return Spread.of([a / b for a, b in pairs])
+
+    def as_dict(self) -> dict[str, dict[str, float]]:
+        """The spread of each candidate."""
+        return {name: self[name].as_dict() for name in self._seconds}
+
+
+def alternate(
+    candidates: Mapping[str, Callable[[], object]],
+    rounds: int,
+    warmup: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Timings:
+    """Times the candidates in turn, A B C A B C ..., in this process.
+
+    A candidate that returns a float reports its own seconds (the part that counts). What runs on
+    one thread may be timed by that thread's clock (time.thread_time): it stands still while other
+    programs have the core.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    for turn in range(warmup + rounds):
+        for name, run in candidates.items():
+            start = clock()
+            own = run()
+            elapsed = own if isinstance(own, float) else clock() - start
+            if turn >= warmup:
+                seconds[name].append(elapsed)
+    return Timings(seconds)
+
+
+class Results:
+    """Appends to results/<name>.jsonl: one line for each subject, never overwritten."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._started = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self._environment = environment()
+
+    def add(self, line: str, subject: dict[str, Any], **figures: Any) -> None:
+        """Prints `line` and writes the subject with its figures."""
+        print(line, flush=True)
+        record = {"schema": SCHEMA, "benchmark": self._name, "date": self._started}
+        record |= {"subject": subject, **figures, "environment": self._environment}
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        with (RESULTS / f"{self._name}.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")

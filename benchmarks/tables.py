@@ -1,0 +1,100 @@
+"""What the tables show: for each, its results file and the function that makes its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Record = dict[str, Any]
+Rows = list[list[str]]
+
+
+def spread(figure: dict[str, float], factor: float = 1.0, digits: int = 2) -> str:
+    """Median, and the quartiles beside it."""
+    median, p25, p75 = (figure[name] * factor for name in ("median", "p25", "p75"))
+    return f"{median:.{digits}f} ({p25:.{digits}f} to {p75:.{digits}f})"
+
+
+def layer(records: list[Record]) -> Rows:
+    """Each recipe, dtype and shape, with quartiles."""
+    head = ["recipe", "dtype", "M x K x N", "ms", "of the three float32 GEMMs", "torchao / ours"]
+    rows = [head]
+    for r in records:
+        s = r["subject"]
+        rows.append(
+            [
+                s["recipe"],
+                s["dtype"],
+                f"{s['m']} x {s['k']} x {s['n']}",
+                spread(r["seconds"]["float8"], 1e3, 1),
+                spread(r["of_gemms"]),
+                spread(r["speedup_over_torchao"], digits=1),
+            ]
+        )
+    return rows
+
+
+def layer_summary(records: list[Record]) -> Rows:
+    """One row for each recipe: the range of its medians over shapes and dtypes."""
+    rows = [["recipe", "time, of the three float32 GEMMs alone", "torchao 0.18's time / ours"]]
+    for recipe in dict.fromkeys(r["subject"]["recipe"] for r in records):
+        own = [r for r in records if r["subject"]["recipe"] == recipe]
+        gemms = sorted(r["of_gemms"]["median"] for r in own)
+        torchao = sorted(r["speedup_over_torchao"]["median"] for r in own)
+        rows.append(
+            [
+                recipe,
+                f"{gemms[0]:.2f} to {gemms[-1]:.2f}",
+                f"{torchao[0]:.1f} to {torchao[-1]:.1f}",
+            ]
+        )
+    return rows
+
+
+def casts(records: list[Record]) -> Rows:
+    """Bandwidth of quantization, and its share of memcpy's."""
+    rows = [["recipe", "dtype", "copies", "M x K", "GB/s", "of memcpy's"]]
+    for r in records:
+        s = r["subject"]
+        bandwidth = r["bytes"] / r["seconds"]["quantize"]["median"] / 1e9
+        size = f"{s['m']} x {s['k']}"
+        share = spread(r["of_memcpy"])
+        rows.append([s["recipe"], s["dtype"], s["layout"], size, f"{bandwidth:.1f}", share])
+    return rows
+
+
+def conversion(records: list[Record]) -> Rows:
+    """Milliseconds to convert a model."""
+    rows = [["linear layers", "ms", "torchao, ms", "ours / torchao"]]
+    for r in records:
+        ours, theirs = (spread(r["seconds"][name], 1e3, 1) for name in ("float8", "torchao"))
+        rows.append([str(r["subject"]["layers"]), ours, theirs, spread(r["of_torchao"])])
+    return rows
+
+
+def import_time(records: list[Record]) -> Rows:
+    """Seconds that an import takes."""
+    rows = [["import torch, s", "import float8 after it, s"]]
+    for r in records:
+        rows.append([spread(r["seconds"]["torch"]), spread(r["added_seconds"], digits=3)])
+    return rows
+
+
+def host(records: list[Record]) -> Rows:
+    """Microseconds of a tiny layer's call."""
+    rows = [["call", "us", "nn.Linear, us", "ours / nn.Linear"]]
+    for r in records:
+        ours, theirs = (spread(r["seconds"][name], 1e6, 1) for name in ("float8", "nn_linear"))
+        name = r["subject"]["pass"].replace("_", " + ")
+        rows.append([name, ours, theirs, spread(r["of_nn_linear"])])
+    return rows
+
+
+TABLES: dict[str, tuple[str, Callable[[list[Record]], Rows]]] = {
+    "layer": ("layer", layer),
+    "layer_summary": ("layer", layer_summary),
+    "casts": ("casts", casts),
+    "conversion": ("conversion", conversion),
+    "import_time": ("import_time", import_time),
+    "host": ("host", host),
+}
