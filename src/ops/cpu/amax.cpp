@@ -14,7 +14,26 @@
 namespace float8::cpu {
 namespace {
 
-float to_float(Element element, std::uint32_t bits) {
+void maximum(std::vector<std::uint32_t>& into, const std::vector<std::uint32_t>& from) {
+  for (std::size_t i = 0; i < into.size(); ++i) {
+    into[i] = std::max(into[i], from[i]);
+  }
+}
+
+at::Tensor amax(const at::Tensor& x, at::IntArrayRef block) {
+  ops::check_high_precision("amax", x);
+  const Block kind = ops::check_block("amax", block, ops::kAmaxBlocks);
+  const Amax result =
+      reduce_amax(x.contiguous(), kind == kTensorBlock, kind == kRowBlock, kind == kColumnBlock);
+  const at::Tensor& values = kind == kTensorBlock ? result.tensor
+                             : kind == kRowBlock  ? result.rows
+                                                  : result.columns;
+  return values.to(x.scalar_type());
+}
+
+}  // namespace
+
+float amax_value(Element element, std::uint32_t bits) {
   switch (element) {
     case Element::kFloat32:
       return std::bit_cast<float>(bits);
@@ -25,25 +44,6 @@ float to_float(Element element, std::uint32_t bits) {
   }
   return 0.0F;
 }
-
-void maximum(std::vector<std::uint32_t>& into, const std::vector<std::uint32_t>& from) {
-  for (std::size_t i = 0; i < into.size(); ++i) {
-    into[i] = std::max(into[i], from[i]);
-  }
-}
-
-at::Tensor amax(const at::Tensor& x, at::IntArrayRef block) {
-  ops::check_high_precision("amax", x);
-  const Block kind = ops::check_block("amax", block, ops::kAmaxBlocks);
-  const Amax result = reduce_amax(
-      x.contiguous(), kind == kTensorBlock, kind == kRowBlock, kind == kColumnBlock);
-  const at::Tensor& values = kind == kTensorBlock ? result.tensor
-                             : kind == kRowBlock  ? result.rows
-                                                  : result.columns;
-  return values.to(x.scalar_type());
-}
-
-}  // namespace
 
 Amax reduce_amax(const at::Tensor& x, bool tensor, bool rows, bool columns) {
   const std::int64_t m = x.size(0);
@@ -73,7 +73,7 @@ Amax reduce_amax(const at::Tensor& x, bool tensor, bool rows, bool columns) {
         const std::uint32_t row_bits = amax_loop(row, k);
         bits = std::max(bits, row_bits);
         if (rows) {
-          row_values[r] = to_float(element, row_bits);
+          row_values[r] = amax_value(element, row_bits);
         }
       }
       if (columns) {
@@ -87,13 +87,13 @@ Amax reduce_amax(const at::Tensor& x, bool tensor, bool rows, bool columns) {
 
   if (tensor) {
     result.tensor = at::empty({1, 1}, options);
-    *result.tensor.mutable_data_ptr<float>() = to_float(element, tensor_bits);
+    *result.tensor.mutable_data_ptr<float>() = amax_value(element, tensor_bits);
   }
   if (columns) {
     result.columns = at::empty({1, k}, options);
     auto* values = result.columns.mutable_data_ptr<float>();
     for (std::int64_t i = 0; i < k; ++i) {
-      values[i] = to_float(element, column_bits[i]);
+      values[i] = amax_value(element, column_bits[i]);
     }
   }
   return result;

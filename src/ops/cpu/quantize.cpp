@@ -13,11 +13,6 @@ struct Copy {
   bool transpose;
 };
 
-struct Quantized {
-  at::Tensor data;
-  at::Tensor scale_inv;
-};
-
 // The scale of a copy, in the layout of x: rows of a transposed copy are columns of x.
 at::Tensor scale_of(const Copy& copy, const Amax& amax, Format format, bool power_of_two) {
   at::Tensor scale = copy.block == kTensorBlock ? amax.tensor
@@ -27,28 +22,40 @@ at::Tensor scale_of(const Copy& copy, const Amax& amax, Format format, bool powe
   return scale;
 }
 
-Quantized allocate(const at::Tensor& x, const Copy& copy, const at::Tensor& scale, Format format) {
+at::Tensor allocate(const at::Tensor& x, const Copy& copy, Format format) {
   const std::int64_t rows = x.size(copy.transpose ? 1 : 0);
   const std::int64_t columns = x.size(copy.transpose ? 0 : 1);
-  return {
-      at::empty({rows, ops::padded(columns)}, x.options().dtype(scalar_type_of(format))),
-      scale.reciprocal().view({scale.numel(), 1})};
+  return at::empty({rows, ops::padded(columns)}, x.options().dtype(scalar_type_of(format)));
 }
 
-std::tuple<at::Tensor, at::Tensor> quantize(
-    const at::Tensor& x_any, at::ScalarType dtype, at::IntArrayRef block_any, bool power_of_two,
-    bool transpose, const std::optional<at::Tensor>& /*after*/) {
+at::Tensor scale_inv_of(const at::Tensor& scale) {
+  at::Tensor result = at::empty({scale.numel(), 1}, scale.options());
+  const auto* in = scale.const_data_ptr<float>();
+  auto* out = result.mutable_data_ptr<float>();
+  for (std::int64_t i = 0; i < scale.numel(); ++i) {
+    out[i] = 1.0F / in[i];
+  }
+  return result;
+}
+
+std::tuple<at::Tensor, at::Tensor> quantize(const at::Tensor& x_any, at::ScalarType dtype,
+                                            at::IntArrayRef block_any, bool power_of_two,
+                                            bool transpose,
+                                            const std::optional<at::Tensor>& /*after*/) {
   ops::check_high_precision("quantize", x_any);
   const Format format = ops::check_format("quantize", dtype);
   const Copy copy = {ops::check_block("quantize", block_any, ops::kOperandBlocks), transpose};
   const at::Tensor x = x_any.contiguous();
-  const bool rowwise = copy.block == kRowBlock;
-  const Amax amax = reduce_amax(x, !rowwise, rowwise && !transpose, rowwise && transpose);
+  at::Tensor data = allocate(x, copy, format);
+  if (copy.block == kRowBlock && !transpose) {
+    return {data, scale_inv_of(quantize_rows(x, data, format, power_of_two))};
+  }
+  const bool tensor = copy.block == kTensorBlock;
+  const Amax amax = reduce_amax(x, tensor, /*rows=*/false, /*columns=*/!tensor);
   const at::Tensor scale = scale_of(copy, amax, format, power_of_two);
-  const Quantized result = allocate(x, copy, scale, format);
-  const CastTarget target = {result.data, scale};
+  const CastTarget target = {data, scale, /*from_amax=*/true};
   cast_layouts(x, transpose ? CastTarget{} : target, transpose ? target : CastTarget{});
-  return {result.data, result.scale_inv};
+  return {data, scale_inv_of(scale)};
 }
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(
@@ -59,18 +66,16 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(
   const Copy copy = {ops::check_block("quantize_pair", block_any, ops::kOperandBlocks), false};
   const Copy copy_t = {ops::check_block("quantize_pair", block_t_any, ops::kOperandBlocks), true};
   const at::Tensor x = x_any.contiguous();
-  const Amax amax = reduce_amax(
-      x, copy.block == kTensorBlock || copy_t.block == kTensorBlock, copy.block == kRowBlock,
-      copy_t.block == kRowBlock);
+  const Amax amax = reduce_amax(x, copy.block == kTensorBlock || copy_t.block == kTensorBlock,
+                                copy.block == kRowBlock, copy_t.block == kRowBlock);
   const at::Tensor scale = scale_of(copy, amax, format, power_of_two);
-  const at::Tensor scale_t =
-      copy.block == kTensorBlock && copy_t.block == kTensorBlock
-          ? scale
-          : scale_of(copy_t, amax, format, power_of_two);
-  const Quantized straight = allocate(x, copy, scale, format);
-  const Quantized transposed = allocate(x, copy_t, scale_t, format);
-  cast_layouts(x, {straight.data, scale}, {transposed.data, scale_t});
-  return {straight.data, straight.scale_inv, transposed.data, transposed.scale_inv};
+  const at::Tensor scale_t = copy.block == kTensorBlock && copy_t.block == kTensorBlock
+                                 ? scale
+                                 : scale_of(copy_t, amax, format, power_of_two);
+  at::Tensor data = allocate(x, copy, format);
+  at::Tensor data_t = allocate(x, copy_t, format);
+  cast_layouts(x, {data, scale, /*from_amax=*/true}, {data_t, scale_t, /*from_amax=*/true});
+  return {data, scale_inv_of(scale), data_t, scale_inv_of(scale_t)};
 }
 
 }  // namespace

@@ -55,8 +55,11 @@ inline ScaleView column_scale(const at::Tensor& scale) {
   return {scale.const_data_ptr<float>(), scale.size(1) == 1 ? 0 : 1};
 }
 
-/// amax of x [M, K], contiguous, for any of its blocks in one pass over it. Each result that is asked
-/// for is a float32 tensor: tensor [1, 1], rows [M, 1], columns [1, K].
+/// The value of what an amax loop returned.
+float amax_value(Element element, std::uint32_t bits);
+
+/// amax of x [M, K], contiguous, for any of its blocks in one pass over it. Each result that is
+/// asked for is a float32 tensor: tensor [1, 1], rows [M, 1], columns [1, K].
 struct Amax {
   at::Tensor tensor;
   at::Tensor rows;
@@ -69,11 +72,18 @@ void amax_to_scale_(at::Tensor& amax, Format format, bool power_of_two);
 
 /// Casts x [M, K], contiguous, to one or both layouts in one pass. Undefined outputs are skipped;
 /// defined ones are [M, pad16(K)] and [K, pad16(M)], and are written whole, padding included.
-/// scale: [1, 1], [M, 1] or [1, K], for each layout its own.
+/// scale: [1, 1], [M, 1] or [1, K], for each layout its own. from_amax: it was made from the amax
+/// of the same values, so that none of them can leave the format's range; such casts are faster.
 struct CastTarget {
   at::Tensor data;
   at::Tensor scale;
+  bool from_amax = false;
 };
 void cast_layouts(const at::Tensor& x, const CastTarget& straight, const CastTarget& transposed);
+
+/// amax, scale and cast of each row of x [M, K], contiguous, while the row is in the cache: x is
+/// read from memory once. data: [M, pad16(K)], written whole. Returns the scales, [M, 1].
+at::Tensor quantize_rows(const at::Tensor& x, const at::Tensor& data, Format format,
+                         bool power_of_two);
 
 }  // namespace float8::cpu

@@ -9,18 +9,26 @@
 // Element types as bit patterns, so that the loops need no torch and no compiler's half type.
 namespace float8::cpu {
 
+// Signed magnitudes: every instruction set has a signed maximum or comparison. The functions on
+// finite values leave the sign to the caller, who moves it in the narrow type.
 struct Float32 {
   using Storage = float;
-  static constexpr std::uint32_t kMagnitude = 0x7FFFFFFFU;
-  static std::uint32_t bits(Storage x) { return std::bit_cast<std::uint32_t>(x); }
+  using Magnitude = std::int32_t;
+  static Magnitude magnitude(Storage x) { return std::bit_cast<std::int32_t>(x) & 0x7FFFFFFF; }
+  static float finite_magnitude(Storage x) { return std::bit_cast<float>(magnitude(x)); }
+  static std::uint32_t sign_bit(Storage x) {
+    return (std::bit_cast<std::uint32_t>(x) >> 24) & 0x80U;
+  }
   static float to_float(Storage x) { return x; }
   static Storage from_float(float x) { return x; }
 };
 
 struct BFloat16 {
   using Storage = std::uint16_t;
-  static constexpr std::uint32_t kMagnitude = 0x7FFFU;
-  static std::uint32_t bits(Storage x) { return x; }
+  using Magnitude = std::int16_t;
+  static Magnitude magnitude(Storage x) { return static_cast<Magnitude>(x & 0x7FFFU); }
+  static std::uint16_t sign_bit(Storage x) { return static_cast<std::uint16_t>((x >> 8) & 0x80U); }
+  static float finite_magnitude(Storage x) { return to_float(static_cast<Storage>(x & 0x7FFFU)); }
   static float to_float(Storage x) {
     return std::bit_cast<float>(static_cast<std::uint32_t>(x) << 16);
   }
@@ -34,8 +42,17 @@ struct BFloat16 {
 
 struct Float16 {
   using Storage = std::uint16_t;
-  static constexpr std::uint32_t kMagnitude = 0x7FFFU;
-  static std::uint32_t bits(Storage x) { return x; }
+  using Magnitude = std::int16_t;
+  static Magnitude magnitude(Storage x) { return static_cast<Magnitude>(x & 0x7FFFU); }
+  static std::uint16_t sign_bit(Storage x) { return static_cast<std::uint16_t>((x >> 8) & 0x80U); }
+  static float finite_magnitude(Storage x) {
+    const std::uint32_t magnitude = x & 0x7FFFU;
+    // As if it were normal, one binade up: right for normal values less that binade, and for
+    // subnormal ones less 2^-14, which the subtraction removes exactly.
+    const std::uint32_t shifted = (magnitude << 13) + (113U << 23);
+    const auto subnormal = std::bit_cast<std::uint32_t>(std::bit_cast<float>(shifted) - 0x1p-14F);
+    return std::bit_cast<float>(magnitude < 0x400U ? subnormal : shifted - (1U << 23));
+  }
   static float to_float(Storage x) {
     const std::uint32_t magnitude = x & 0x7FFFU;
     const std::uint32_t sign = (static_cast<std::uint32_t>(x) & 0x8000U) << 16;

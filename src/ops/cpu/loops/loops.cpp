@@ -5,63 +5,27 @@
 #include <cstdint>
 
 #include "float8/format.h"
+#include "src/ops/cpu/loops/cast.h"
 #include "src/ops/cpu/loops/convert.h"
 #include "src/ops/cpu/loops/loops.h"
 
 namespace float8::cpu {
 namespace {
 
-template <class E>
-std::uint32_t amax(const void* data, std::int64_t n) {
-  const auto* x = static_cast<const typename E::Storage*>(data);
-  std::uint32_t result = 0;
-  for (std::int64_t i = 0; i < n; ++i) {
-    const std::uint32_t magnitude = E::bits(x[i]) & E::kMagnitude;
-    result = magnitude > result ? magnitude : result;
-  }
-  return result;
-}
-
-template <class E>
-void amax_columns(const void* data, std::int64_t n, std::uint32_t* __restrict amax) {
-  const auto* __restrict x = static_cast<const typename E::Storage*>(data);
-  for (std::int64_t i = 0; i < n; ++i) {
-    const std::uint32_t magnitude = E::bits(x[i]) & E::kMagnitude;
-    amax[i] = magnitude > amax[i] ? magnitude : amax[i];
-  }
-}
-
-template <class E, Format kFormat>
-void cast(const void* data, std::int64_t n, float scale, std::uint8_t* __restrict out) {
-  const auto* __restrict x = static_cast<const typename E::Storage*>(data);
-  for (std::int64_t i = 0; i < n; ++i) {
-    out[i] = encode<kFormat>(E::to_float(x[i]) * scale);
-  }
-}
-
-template <class E, Format kFormat>
-void cast_columns(
-    const void* data, std::int64_t n, const float* __restrict scale, std::uint8_t* __restrict out) {
-  const auto* __restrict x = static_cast<const typename E::Storage*>(data);
-  for (std::int64_t i = 0; i < n; ++i) {
-    out[i] = encode<kFormat>(E::to_float(x[i]) * scale[i]);
-  }
-}
-
 using Bytes16 = std::uint8_t __attribute__((vector_size(16)));
 
 // One step of a perfect shuffle; four of them transpose a 16 x 16 matrix of bytes.
 inline void interleave(const Bytes16* in, Bytes16* out) {
   for (int i = 0; i < 8; ++i) {
-    out[2 * i] = __builtin_shufflevector(
-        in[i], in[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    out[2 * i + 1] = __builtin_shufflevector(
-        in[i], in[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    out[2 * i] = __builtin_shufflevector(in[i], in[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21,
+                                         6, 22, 7, 23);
+    out[2 * i + 1] = __builtin_shufflevector(in[i], in[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28,
+                                             13, 29, 14, 30, 15, 31);
   }
 }
 
-void transpose_16x16(
-    const std::uint8_t* in, std::int64_t ld_in, std::uint8_t* out, std::int64_t ld_out) {
+void transpose_16x16(const std::uint8_t* in, std::int64_t ld_in, std::uint8_t* out,
+                     std::int64_t ld_out) {
   Bytes16 a[16];
   Bytes16 b[16];
   for (int i = 0; i < 16; ++i) {
@@ -76,9 +40,8 @@ void transpose_16x16(
   }
 }
 
-void transpose(
-    const std::uint8_t* in, std::int64_t ld_in, std::int64_t rows, std::int64_t columns,
-    std::uint8_t* out, std::int64_t ld_out) {
+void transpose(const std::uint8_t* in, std::int64_t ld_in, std::int64_t rows, std::int64_t columns,
+               std::uint8_t* out, std::int64_t ld_out) {
   const std::int64_t whole_rows = rows / 16 * 16;
   const std::int64_t whole_columns = columns / 16 * 16;
   for (std::int64_t c = 0; c < whole_columns; c += 16) {
@@ -102,8 +65,8 @@ void decode_float(const std::uint8_t* __restrict in, std::int64_t n, float* __re
 
 // bfloat16 holds every FP8 value exactly: the lower half of its float is zero.
 template <Format kFormat>
-void decode_bfloat16(
-    const std::uint8_t* __restrict in, std::int64_t n, std::uint16_t* __restrict out) {
+void decode_bfloat16(const std::uint8_t* __restrict in, std::int64_t n,
+                     std::uint16_t* __restrict out) {
   for (std::int64_t i = 0; i < n; ++i) {
     const auto bits = std::bit_cast<std::uint32_t>(decode<kFormat>(in[i]));
     out[i] = static_cast<std::uint16_t>(bits >> 16);
@@ -111,9 +74,8 @@ void decode_bfloat16(
 }
 
 template <Format kFormat>
-void decode_panel(
-    const std::uint8_t* in, std::int64_t ld_in, std::int64_t rows, std::int64_t k,
-    std::uint16_t* out) {
+void decode_panel(const std::uint8_t* in, std::int64_t ld_in, std::int64_t rows, std::int64_t k,
+                  std::uint16_t* out) {
   constexpr std::int64_t kChunk = 64;
   std::uint16_t decoded[kPanel * kChunk];
   for (std::int64_t first = 0; first < k; first += kChunk) {
@@ -131,10 +93,9 @@ void decode_panel(
 }
 
 template <class E>
-void store(
-    const float* __restrict acc, std::int64_t n, float row_scale,
-    const float* __restrict column_scale, std::int64_t column_stride, const void* bias_data,
-    void* out_data) {
+void store(const float* __restrict acc, std::int64_t n, float row_scale,
+           const float* __restrict column_scale, std::int64_t column_stride, const void* bias_data,
+           void* out_data) {
   using Storage = typename E::Storage;
   auto* __restrict out = static_cast<Storage*>(out_data);
   if (column_stride == 0) {
@@ -158,6 +119,24 @@ void store(
 constexpr Format kE4M3 = Format::kE4M3;
 constexpr Format kE5M2 = Format::kE5M2;
 
+template <class Encoder>
+constexpr Loops::CastTable cast_table() {
+  return {{
+      {cast<Encoder, Float32, kE4M3>, cast<Encoder, Float32, kE5M2>},
+      {cast<Encoder, BFloat16, kE4M3>, cast<Encoder, BFloat16, kE5M2>},
+      {cast<Encoder, Float16, kE4M3>, cast<Encoder, Float16, kE5M2>},
+  }};
+}
+
+template <class Encoder>
+constexpr Loops::CastColumnsTable cast_columns_table() {
+  return {{
+      {cast_columns<Encoder, Float32, kE4M3>, cast_columns<Encoder, Float32, kE5M2>},
+      {cast_columns<Encoder, BFloat16, kE4M3>, cast_columns<Encoder, BFloat16, kE5M2>},
+      {cast_columns<Encoder, Float16, kE4M3>, cast_columns<Encoder, Float16, kE5M2>},
+  }};
+}
+
 }  // namespace
 
 extern const Loops FLOAT8_LOOPS;
@@ -166,14 +145,10 @@ const Loops FLOAT8_LOOPS = {
     .name = FLOAT8_LOOPS_NAME,
     .amax = {amax<Float32>, amax<BFloat16>, amax<Float16>},
     .amax_columns = {amax_columns<Float32>, amax_columns<BFloat16>, amax_columns<Float16>},
-    .cast =
-        {{cast<Float32, kE4M3>, cast<Float32, kE5M2>},
-         {cast<BFloat16, kE4M3>, cast<BFloat16, kE5M2>},
-         {cast<Float16, kE4M3>, cast<Float16, kE5M2>}},
-    .cast_columns =
-        {{cast_columns<Float32, kE4M3>, cast_columns<Float32, kE5M2>},
-         {cast_columns<BFloat16, kE4M3>, cast_columns<BFloat16, kE5M2>},
-         {cast_columns<Float16, kE4M3>, cast_columns<Float16, kE5M2>}},
+    .cast = cast_table<Any>(),
+    .cast_bounded = cast_table<Bounded>(),
+    .cast_columns = cast_columns_table<Any>(),
+    .cast_columns_bounded = cast_columns_table<Bounded>(),
     .transpose = transpose,
     .decode_float = {decode_float<kE4M3>, decode_float<kE5M2>},
     .decode_bfloat16 = {decode_bfloat16<kE4M3>, decode_bfloat16<kE5M2>},
