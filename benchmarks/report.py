@@ -28,8 +28,10 @@ Record = dict[str, Any]
 
 
 def read(path: Path) -> list[Record]:
-    """The records of one file; lines cut off or of another version are named and left out."""
-    records = []
+    """The records of one file, if there is one; lines cut off or of another version are named and left out."""
+    records: list[Record] = []
+    if not path.exists():
+        return records
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             record = json.loads(line)
@@ -72,8 +74,7 @@ def render(results: Path) -> dict[str, str]:
     """The text of every region that a results file stands behind."""
     regions = {}
     for name, (source, rows) in TABLES.items():
-        path = results / f"{source}.jsonl"
-        records = last_runs(read(path)) if path.exists() else []
+        records = last_runs(read(results / f"{source}.jsonl"))
         parts = []
         for device in dict.fromkeys(r["environment"]["device"] for r in records):
             own = [r for r in records if r["environment"]["device"] == device]
