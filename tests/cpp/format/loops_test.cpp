@@ -3,6 +3,7 @@
 
 #include "tests/cpp/format/loops_fixture.h"
 
+#include <algorithm>
 #include <bit>
 #include <vector>
 
@@ -43,7 +44,8 @@ TEST_P(CpuLoops, AmaxColumnsKeepsTheLargerOne) {
         want[i] = std::max(before, bits);
       }
       loops().amax_columns[e](x.as(), n, amax.as<std::uint32_t>());
-      ASSERT_EQ(std::memcmp(amax.as(), want.data(), n * 4), 0) << "element " << e << ", n " << n;
+      ASSERT_TRUE(std::equal(want.begin(), want.end(), amax.as<std::uint32_t>()))
+          << "element " << e << ", n " << n;
       amax.expect_untouched_beyond();
     });
   }
