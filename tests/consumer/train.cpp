@@ -8,9 +8,13 @@
 namespace {
 
 struct Net : torch::nn::Module {
-  Net() : hidden(register_module("hidden", float8::Linear(32, 64))), head(register_module("head", float8::Linear(64, 16))) {}
-  torch::Tensor forward(const torch::Tensor& x) { return head(torch::relu(hidden(x))); }
+  Net()
+      : stem(register_module("stem", float8::Linear(32, 32))),
+        hidden(register_module("hidden", float8::Linear(32, 64))),
+        head(register_module("head", float8::Linear(64, 16))) {}
+  torch::Tensor forward(const torch::Tensor& x) { return head(torch::relu(hidden(stem(x)))); }
 
+  float8::Linear stem;  // the file's filter_fqns leaves it in high precision
   float8::Linear hidden;
   float8::Linear head;
 };
@@ -24,10 +28,16 @@ int main(int argc, char** argv) {
   }
   torch::manual_seed(0);
   Net net;
-  std::cout << float8::convert_to_float8_training(net, float8::load_config(argv[1]).fp8).to_string() << '\n';
-
   const torch::Tensor x = torch::randn({128, 32});
   const torch::Tensor y = x.matmul(torch::randn({32, 16}));
+  const torch::Tensor high_precision = net.forward(x).detach();
+  const float8::ConversionReport report =
+      float8::convert_to_float8_training(net, float8::load_config(argv[1]).fp8);
+  std::cout << report.to_string() << '\n';
+  const bool converted = report.converted() == 2 && report.total() == 3 && !net.stem->is_float8() &&
+                         net.hidden->is_float8() && net.head->is_float8() &&
+                         !torch::equal(net.forward(x), high_precision);
+
   torch::optim::AdamW optimizer(net.parameters(), torch::optim::AdamWOptions(1e-2));
   float first = 0;
   float last = 0;
@@ -40,5 +50,5 @@ int main(int argc, char** argv) {
     optimizer.step();
   }
   std::cout << "loss " << first << " -> " << last << '\n';
-  return net.head->is_float8() && last < first / 4 ? 0 : 1;
+  return converted && last < first / 4 ? 0 : 1;
 }
