@@ -142,6 +142,28 @@ def test_ctrl_c_and_resume_give_the_losses_of_an_uninterrupted_run(
     assert {each: losses(run, each) for each in ("bf16", "fp8")} == whole
 
 
+def test_a_run_that_died_goes_on_from_its_last_checkpoint(cli, config, run, monkeypatch):
+    words = ("train", config, "--step_scheduler.ckpt_every_steps", "2", "--fp8.enabled", "false")
+    assert cli(*words).status == 0
+    whole = losses(run, "bf16")
+    shutil.rmtree(run)
+
+    take_step = loop.Run._take_step
+
+    def dying(self, batches):
+        if self.step == 3:
+            raise MemoryError
+        return take_step(self, batches)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.Run, "_take_step", dying)
+        assert cli(*words).status == 1
+    assert losses(run, "bf16") == whole[:3]  # step 3 is after the checkpoint of step 2
+    result = cli(*words, "--resume")
+    assert "bf16: going on after step 2" in result.out
+    assert losses(run, "bf16") == whole
+
+
 def test_ctrl_c_of_a_process_leaves_a_checkpoint_for_another(cli, config, run):
     words = ("train", config, "--step_scheduler.max_steps", "30", "--bf16_baseline", "false")
     command = [sys.executable, "-m", "float8.cli", *map(str, words)]
