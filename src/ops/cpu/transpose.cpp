@@ -29,7 +29,7 @@ at::Tensor transpose(const at::Tensor& data_any) {
       for (std::int64_t r = 0; r < m; r += kTile) {
         loops().transpose(in + r * k + c, k, std::min(kTile, m - r), columns, out + c * ld + r, ld);
       }
-      for (std::int64_t row = c; row < c + columns; ++row) {
+      for (std::int64_t row = c; row < c + columns && ld > m; ++row) {
         std::memset(out + row * ld + m, 0, ld - m);
       }
     }
