@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "bindings.h"
 
 namespace py = pybind11;
@@ -19,7 +21,7 @@ void register_config_error(py::module_& module) {
   module.attr("ConfigError") = config_error;
   py::register_exception_translator([](std::exception_ptr pointer) {
     try {
-      std::rethrow_exception(pointer);
+      std::rethrow_exception(std::move(pointer));
     } catch (const float8::ConfigError& error) {
       PyErr_SetObject(config_error.ptr(), message_of(error).ptr());
     }

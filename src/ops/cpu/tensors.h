@@ -32,7 +32,7 @@ inline const std::uint8_t* const_bytes_of(const at::Tensor& fp8) {
 }
 
 /// A task that touches fewer elements than this is not worth a thread's start.
-inline constexpr std::int64_t kGrainElements = 32 * 1024;
+inline constexpr std::int64_t kGrainElements = 32LL * 1024;
 
 /// How many items of `elements` each make one task.
 inline std::int64_t grain(std::int64_t elements) {

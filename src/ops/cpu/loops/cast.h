@@ -9,7 +9,7 @@
 // The loops of quantization: amax and casts. Included by loops.cpp only, once for each instruction
 // set. Written so that GCC vectorises them; look at the assembly after a change.
 namespace float8::cpu {
-namespace {
+namespace {  // NOLINT(google-build-namespaces): one copy for each instruction set
 
 template <class E>
 std::uint32_t amax(const void* data, std::int64_t n) {

@@ -16,7 +16,7 @@ using Bytes16 = std::uint8_t __attribute__((vector_size(16)));
 
 // One step of a perfect shuffle; four of them transpose a 16 x 16 matrix of bytes.
 inline void interleave(const Bytes16* in, Bytes16* out) {
-  for (int i = 0; i < 8; ++i) {
+  for (std::size_t i = 0; i < 8; ++i) {
     out[2 * i] = __builtin_shufflevector(in[i], in[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21,
                                          6, 22, 7, 23);
     out[2 * i + 1] = __builtin_shufflevector(in[i], in[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28,
