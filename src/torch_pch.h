@@ -1,4 +1,5 @@
-// Precompiled for the sources that use torch: what nearly all of them include. Sources still include what they use.
+// Precompiled for the sources that use torch: what nearly all of them include. Sources still
+// include what they use.
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>

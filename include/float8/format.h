@@ -26,9 +26,7 @@ FLOAT8_HOST_DEVICE constexpr FormatLayout layout_of(Format format) {
 }
 
 /// The name that users write: "e4m3" or "e5m2".
-constexpr const char* name_of(Format format) {
-  return format == Format::kE4M3 ? "e4m3" : "e5m2";
-}
+constexpr const char* name_of(Format format) { return format == Format::kE4M3 ? "e4m3" : "e5m2"; }
 
 /// The NaN that every backend writes, whatever the sign and payload of the NaN that came in.
 inline constexpr std::uint8_t kNan = 0x7F;
@@ -50,8 +48,8 @@ FLOAT8_HOST_DEVICE constexpr std::uint32_t power_of_two_bits(int exponent) {
 template <int kMantissaBits, int kExponentBias>
 FLOAT8_HOST_DEVICE constexpr std::uint32_t round_magnitude(std::uint32_t bits) {
   constexpr int kShift = kFloatMantissaBits - kMantissaBits;
-  // Normal values: add half a unit in the last place (less one where the kept bit is even), move the
-  // exponent to its new bias, cut.
+  // Normal values: add half a unit in the last place (less one where the kept bit is even), move
+  // the exponent to its new bias, cut.
   constexpr std::uint32_t kHalfAndBias =
       ((1U << (kShift - 1)) - 1U) -
       (static_cast<std::uint32_t>(kFloatExponentBias - kExponentBias) << kFloatMantissaBits);

@@ -12,14 +12,16 @@
 
 namespace float8 {
 
-/// A linear layer that computes like torch::nn::Linear until it is converted, and in FP8 from then on.
+/// A linear layer that computes like torch::nn::Linear until it is converted, and in FP8 from then
+/// on.
 ///
 /// Same options, same `weight` [N, K] and `bias` [N] (undefined without), same initial values from
-/// the same seed, same names in a checkpoint: one `using float8::Linear;` in the place of torch's is
-/// all that a model needs. Conversion (convert_to_float8_training) keeps the parameters, so that an
-/// optimizer made before it goes on working; clone() and torch::save keep working too.
+/// the same seed, same names in a checkpoint: one `using float8::Linear;` in the place of torch's
+/// is all that a model needs. Conversion (convert_to_float8_training) keeps the parameters, so that
+/// an optimizer made before it goes on working; clone() and torch::save keep working too.
 ///
-/// It is no torch::nn::LinearImpl: a copy of a model that holds one would drop what a subclass adds.
+/// It is no torch::nn::LinearImpl: a copy of a model that holds one would drop what a subclass
+/// adds.
 class FLOAT8_API LinearImpl : public torch::nn::Cloneable<LinearImpl> {
  public:
   LinearImpl(std::int64_t in_features, std::int64_t out_features)

@@ -38,13 +38,13 @@ FLOAT8_API at::Tensor amax(const at::Tensor& x, Block block = kTensorBlock);
 
 /// The scale for each value of `amax` (any shape; float32, bfloat16 or float16), float32. See
 /// scaling.h for the formula.
-FLOAT8_API at::Tensor amax_to_scale(
-    const at::Tensor& amax, at::ScalarType dtype, bool power_of_two = false);
+FLOAT8_API at::Tensor amax_to_scale(const at::Tensor& amax, at::ScalarType dtype,
+                                    bool power_of_two = false);
 
 /// clamp(float32(x) * scale) rounded to nearest even: [M, pad16(K)], or with `transpose` [K,
 /// pad16(M)]. x: [M, K]; scale: [1, 1], [M, 1] or [1, K] float32.
-FLOAT8_API at::Tensor cast(
-    const at::Tensor& x, const at::Tensor& scale, at::ScalarType dtype, bool transpose = false);
+FLOAT8_API at::Tensor cast(const at::Tensor& x, const at::Tensor& scale, at::ScalarType dtype,
+                           bool transpose = false);
 
 /// Dynamic scaling: amax, scale and cast of x [M, K]. Returns data ([M, pad16(K)], or with
 /// `transpose` [K, pad16(M)]) and scale_inv ([1, 1], or [rows of data, 1]). The block (tensor or
@@ -54,8 +54,8 @@ FLOAT8_API std::tuple<at::Tensor, at::Tensor> quantize(
     bool power_of_two = false, bool transpose = false,
     const std::optional<at::Tensor>& after = std::nullopt);
 
-/// Both layouts of x [M, K] from the fewest passes over it: data [M, pad16(K)], its scale_inv, data_t
-/// [K, pad16(M)], its scale_inv. Bit for bit what two calls of quantize give.
+/// Both layouts of x [M, K] from the fewest passes over it: data [M, pad16(K)], its scale_inv,
+/// data_t [K, pad16(M)], its scale_inv. Bit for bit what two calls of quantize give.
 FLOAT8_API std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(
     const at::Tensor& x, at::ScalarType dtype, Block block = kTensorBlock,
     Block block_t = kTensorBlock, bool power_of_two = false);
@@ -65,21 +65,20 @@ FLOAT8_API at::Tensor transpose(const at::Tensor& data);
 
 /// float32(data) * scale_inv, rounded once to `dtype`. data: [M, K] FP8; scale_inv: [1, 1], [M, 1]
 /// or [1, K].
-FLOAT8_API at::Tensor dequantize(
-    const at::Tensor& data, const at::Tensor& scale_inv, at::ScalarType dtype);
+FLOAT8_API at::Tensor dequantize(const at::Tensor& data, const at::Tensor& scale_inv,
+                                 at::ScalarType dtype);
 
-/// D[M, N] = (a[M, K] b[N, K]ᵀ) * scale_inv_a * scale_inv_bᵀ, accumulated in float32 and rounded once
-/// to out_dtype (float32, bfloat16, float16); then bias[N], of that dtype, is added. K must be a
-/// multiple of 16. Scales: [1, 1], or [M, 1] and [N, 1]. At most one operand may be E5M2.
-FLOAT8_API at::Tensor scaled_mm(
-    const at::Tensor& a, const at::Tensor& b, const at::Tensor& scale_inv_a,
-    const at::Tensor& scale_inv_b, const std::optional<at::Tensor>& bias, at::ScalarType out_dtype,
-    bool use_fast_accum = false, bool emulate = false);
+/// D[M, N] = (a[M, K] b[N, K]ᵀ) * scale_inv_a * scale_inv_bᵀ, accumulated in float32 and rounded
+/// once to out_dtype (float32, bfloat16, float16); then bias[N], of that dtype, is added. K must be
+/// a multiple of 16. Scales: [1, 1], or [M, 1] and [N, 1]. At most one operand may be E5M2.
+FLOAT8_API at::Tensor scaled_mm(const at::Tensor& a, const at::Tensor& b,
+                                const at::Tensor& scale_inv_a, const at::Tensor& scale_inv_b,
+                                const std::optional<at::Tensor>& bias, at::ScalarType out_dtype,
+                                bool use_fast_accum = false, bool emulate = false);
 
 /// input [..., K] weight[N, K]ᵀ + bias[N] with FP8 GEMMs as the recipe says, forward and backward.
 /// The result has the input's dtype and shape [..., N]. On a CPU the recipe must say `emulate`.
-FLOAT8_API at::Tensor linear(
-    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
-    const LinearRecipe& recipe);
+FLOAT8_API at::Tensor linear(const at::Tensor& input, const at::Tensor& weight,
+                             const std::optional<at::Tensor>& bias, const LinearRecipe& recipe);
 
 }  // namespace float8

@@ -22,8 +22,7 @@ FLOAT8_HOST_DEVICE inline float round_down_to_power_of_two(float scale) {
   }
   // A double's log2 is off by far less than the distance to the nearest tie of a float.
   const auto logarithm = static_cast<float>(std::log2(static_cast<double>(scale)));
-  return std::bit_cast<float>(
-      detail::power_of_two_bits(static_cast<int>(std::floor(logarithm))));
+  return std::bit_cast<float>(detail::power_of_two_bits(static_cast<int>(std::floor(logarithm))));
 }
 
 /// The factor that multiplies values before their cast to `format`:

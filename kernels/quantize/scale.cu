@@ -9,8 +9,8 @@ constexpr int kThreads = 256;
 constexpr std::int64_t kMaxBlocks = 1024;
 
 // Grid: one thread per value, striding by the whole grid. Any alignment; no shared memory.
-__global__ void amax_to_scale_kernel(
-    const float* amax, float* scale, std::int64_t n, Format format, bool power_of_two) {
+__global__ void amax_to_scale_kernel(const float* amax, float* scale, std::int64_t n, Format format,
+                                     bool power_of_two) {
   const std::int64_t stride = static_cast<std::int64_t>(gridDim.x) * kThreads;
   for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < n;
        i += stride) {
@@ -20,9 +20,8 @@ __global__ void amax_to_scale_kernel(
 
 }  // namespace
 
-cudaError_t launch_amax_to_scale(
-    const float* amax, float* scale, std::int64_t n, Format format, bool power_of_two,
-    cudaStream_t stream) {
+cudaError_t launch_amax_to_scale(const float* amax, float* scale, std::int64_t n, Format format,
+                                 bool power_of_two, cudaStream_t stream) {
   if (n == 0) {
     return cudaSuccess;
   }

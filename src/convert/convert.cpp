@@ -5,7 +5,6 @@
 #include <unordered_map>
 #include <utility>
 
-
 #include "float8/linear.h"
 
 namespace float8 {
@@ -83,18 +82,17 @@ void check_reachable(const Layers& found, const ConversionReport& report) {
 
 }  // namespace
 
-ConversionReport plan_conversion(
-    const torch::nn::Module& module, const Float8LinearConfig& config,
-    const std::vector<std::string>& filter_fqns) {
+ConversionReport plan_conversion(const torch::nn::Module& module, const Float8LinearConfig& config,
+                                 const std::vector<std::string>& filter_fqns) {
   const Layers found = find_layers(module);
   ConversionReport report = plan_conversion(found.infos, config, filter_fqns);
   check_reachable(found, report);
   return report;
 }
 
-ConversionReport convert_to_float8_training(
-    torch::nn::Module& module, const Float8LinearConfig& config,
-    const std::vector<std::string>& filter_fqns) {
+ConversionReport convert_to_float8_training(torch::nn::Module& module,
+                                            const Float8LinearConfig& config,
+                                            const std::vector<std::string>& filter_fqns) {
   const Layers found = find_layers(module);
   ConversionReport report = plan_conversion(found.infos, config, filter_fqns);
   check_reachable(found, report);

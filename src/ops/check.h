@@ -58,8 +58,8 @@ inline constexpr Block kAmaxBlocks[] = {kTensorBlock, kRowBlock, kColumnBlock};
 void check_scale(const char* op, const at::Tensor& scale, const at::Tensor& x);
 
 /// Everything that scaled_mm requires of its operands, scales and bias.
-void check_scaled_mm(
-    const at::Tensor& a, const at::Tensor& b, const at::Tensor& scale_inv_a,
-    const at::Tensor& scale_inv_b, const std::optional<at::Tensor>& bias, at::ScalarType out_dtype);
+void check_scaled_mm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& scale_inv_a,
+                     const at::Tensor& scale_inv_b, const std::optional<at::Tensor>& bias,
+                     at::ScalarType out_dtype);
 
 }  // namespace float8::ops

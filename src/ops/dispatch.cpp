@@ -26,25 +26,26 @@ at::Tensor amax_to_scale(const at::Tensor& amax, at::ScalarType dtype, bool powe
   return op.call(amax, dtype, power_of_two);
 }
 
-at::Tensor cast(
-    const at::Tensor& x, const at::Tensor& scale, at::ScalarType dtype, bool transpose) {
+at::Tensor cast(const at::Tensor& x, const at::Tensor& scale, at::ScalarType dtype,
+                bool transpose) {
   static const auto op =
       find<at::Tensor(const at::Tensor&, const at::Tensor&, at::ScalarType, bool)>("float8::cast");
   return op.call(x, scale, dtype, transpose);
 }
 
-std::tuple<at::Tensor, at::Tensor> quantize(
-    const at::Tensor& x, at::ScalarType dtype, Block block, bool power_of_two, bool transpose,
-    const std::optional<at::Tensor>& after) {
+std::tuple<at::Tensor, at::Tensor> quantize(const at::Tensor& x, at::ScalarType dtype, Block block,
+                                            bool power_of_two, bool transpose,
+                                            const std::optional<at::Tensor>& after) {
   using Result = std::tuple<at::Tensor, at::Tensor>;
-  static const auto op = find<Result(
-      const at::Tensor&, at::ScalarType, at::IntArrayRef, bool, bool,
-      const std::optional<at::Tensor>&)>("float8::quantize");
+  static const auto op = find<Result(const at::Tensor&, at::ScalarType, at::IntArrayRef, bool, bool,
+                                     const std::optional<at::Tensor>&)>("float8::quantize");
   return op.call(x, dtype, block, power_of_two, transpose, after);
 }
 
-std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(
-    const at::Tensor& x, at::ScalarType dtype, Block block, Block block_t, bool power_of_two) {
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(const at::Tensor& x,
+                                                                         at::ScalarType dtype,
+                                                                         Block block, Block block_t,
+                                                                         bool power_of_two) {
   using Result = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>;
   static const auto op =
       find<Result(const at::Tensor&, at::ScalarType, at::IntArrayRef, at::IntArrayRef, bool)>(
@@ -63,19 +64,18 @@ at::Tensor dequantize(const at::Tensor& data, const at::Tensor& scale_inv, at::S
   return op.call(data, scale_inv, dtype);
 }
 
-at::Tensor scaled_mm(
-    const at::Tensor& a, const at::Tensor& b, const at::Tensor& scale_inv_a,
-    const at::Tensor& scale_inv_b, const std::optional<at::Tensor>& bias, at::ScalarType out_dtype,
-    bool use_fast_accum, bool emulate) {
-  static const auto op = find<at::Tensor(
-      const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
-      const std::optional<at::Tensor>&, at::ScalarType, bool, bool)>("float8::scaled_mm");
+at::Tensor scaled_mm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& scale_inv_a,
+                     const at::Tensor& scale_inv_b, const std::optional<at::Tensor>& bias,
+                     at::ScalarType out_dtype, bool use_fast_accum, bool emulate) {
+  static const auto op =
+      find<at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                      const std::optional<at::Tensor>&, at::ScalarType, bool, bool)>(
+          "float8::scaled_mm");
   return op.call(a, b, scale_inv_a, scale_inv_b, bias, out_dtype, use_fast_accum, emulate);
 }
 
-at::Tensor linear(
-    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
-    const LinearRecipe& recipe) {
+at::Tensor linear(const at::Tensor& input, const at::Tensor& weight,
+                  const std::optional<at::Tensor>& bias, const LinearRecipe& recipe) {
   static const auto op = find<ops::LinearSignature>("float8::linear");
   return op.call(
       input, weight, bias, scalar_type_of(recipe.input_dtype), scalar_type_of(recipe.weight_dtype),

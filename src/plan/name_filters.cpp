@@ -47,9 +47,8 @@ std::optional<std::string> NameFilters::first_match(const LinearInfo& layer) {
   std::optional<std::string> first;
   for (Entry& entry : entries_) {  // all of them: one that matches is used, even if not as first
     if (fqn_matches(entry.pattern, layer.fqn) ||
-        std::any_of(layer.aliases.begin(), layer.aliases.end(), [&](const std::string& alias) {
-          return fqn_matches(entry.pattern, alias);
-        })) {
+        std::any_of(layer.aliases.begin(), layer.aliases.end(),
+                    [&](const std::string& alias) { return fqn_matches(entry.pattern, alias); })) {
       entry.matched = true;
       first = first.value_or(entry.pattern);
     }

@@ -16,14 +16,16 @@ README = Path(__file__).parents[2] / "README.md"
 
 def block(language: str) -> str:
     """The README's one fenced block of a language."""
-    blocks = re.findall(rf"^```{language}\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(
+        rf"^```{language}\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL
+    )
     assert len(blocks) == 1, f"{len(blocks)} blocks of {language}"
     return str(blocks[0])
 
 
 def test_python_example_trains_a_converted_model() -> None:
     names: dict[str, object] = {}
-    exec(compile(block("python"), "README.md", "exec"), names)  # noqa: S102
+    exec(compile(block("python"), "README.md", "exec"), names)
     model = names["model"]
     assert isinstance(model, nn.Sequential)
     assert [isinstance(layer, float8.Float8Linear) for layer in model] == [True, False, True, False]
@@ -32,9 +34,7 @@ def test_python_example_trains_a_converted_model() -> None:
 
 
 def test_report_in_the_readme_is_what_the_plan_prints() -> None:
-    model = nn.Sequential(
-        nn.Linear(256, 1024), nn.GELU(), nn.Linear(1024, 256), nn.Linear(256, 10)
-    )
+    model = nn.Sequential(nn.Linear(256, 1024), nn.GELU(), nn.Linear(1024, 256), nn.Linear(256, 10))
     report = str(float8.plan_conversion(model).report).strip()
     indented = "\n".join("    " + line for line in report.splitlines())
     assert indented in README.read_text(), f"the README should say\n{indented}"

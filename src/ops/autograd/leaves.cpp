@@ -8,8 +8,8 @@
 namespace float8::ops {
 namespace {
 
-void call_below_autograd(
-    const c10::OperatorHandle& op, c10::DispatchKeySet keys, torch::jit::Stack* stack) {
+void call_below_autograd(const c10::OperatorHandle& op, c10::DispatchKeySet keys,
+                         torch::jit::Stack* stack) {
   const at::AutoDispatchBelowADInplaceOrView below_autograd;
   op.redispatchBoxed(keys & c10::after_ADInplaceOrView_keyset, stack);
 }
@@ -17,9 +17,8 @@ void call_below_autograd(
 }  // namespace
 
 TORCH_LIBRARY_IMPL(float8, Autograd, m) {
-  for (const char* leaf :
-       {"amax", "amax_to_scale", "cast", "quantize", "quantize_pair", "transpose", "dequantize",
-        "scaled_mm"}) {
+  for (const char* leaf : {"amax", "amax_to_scale", "cast", "quantize", "quantize_pair",
+                           "transpose", "dequantize", "scaled_mm"}) {
     m.impl(leaf, torch::CppFunction::makeFromBoxedFunction<&call_below_autograd>());
   }
 }

@@ -19,9 +19,8 @@ std::vector<std::int64_t> to_integers(const LinearRecipe& r) {
       static_cast<std::int64_t>(scalar_type_of(r.input_dtype)),
       static_cast<std::int64_t>(scalar_type_of(r.weight_dtype)),
       static_cast<std::int64_t>(scalar_type_of(r.grad_output_dtype))};
-  for (const bool flag :
-       {r.output_fast_accum, r.grad_input_fast_accum, r.grad_weight_fast_accum, r.power_of_two,
-        r.recompute_weight, r.emulate}) {
+  for (const bool flag : {r.output_fast_accum, r.grad_input_fast_accum, r.grad_weight_fast_accum,
+                          r.power_of_two, r.recompute_weight, r.emulate}) {
     values.push_back(static_cast<std::int64_t>(flag));
   }
   for (const auto& blocks : {r.output_blocks, r.grad_input_blocks, r.grad_weight_blocks}) {
@@ -62,9 +61,9 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
  public:
   static constexpr bool is_traceable = true;
 
-  static Variable forward(
-      AutogradContext* context, const Variable& input, const Variable& weight,
-      const std::optional<Variable>& bias, const LinearRecipe& recipe, LinearNeeds needs) {
+  static Variable forward(AutogradContext* context, const Variable& input, const Variable& weight,
+                          const std::optional<Variable>& bias, const LinearRecipe& recipe,
+                          LinearNeeds needs) {
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
     const LinearForward result = linear_forward(input, weight, bias, recipe, needs);
     const LinearSaved& saved = result.saved;
@@ -85,37 +84,36 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
         "leave the layers that need one in high precision");
     const variable_list saved = context->get_saved_variables();
     const bool has_bias = context->saved_data.count("bias_dtype") > 0;
-    const LinearNeeds needs = {
-        context->needs_input_grad(0), context->needs_input_grad(1),
-        has_bias && context->needs_input_grad(2)};
+    const LinearNeeds needs = {context->needs_input_grad(0), context->needs_input_grad(1),
+                               has_bias && context->needs_input_grad(2)};
     LinearGradients gradients;
     if (grad_outputs[0].defined()) {
-      gradients = linear_backward(
-          grad_outputs[0], {saved[0], saved[1], saved[2], saved[3]},
-          context->saved_data["weight_dtype"].toScalarType(),
-          has_bias ? context->saved_data["bias_dtype"].toScalarType() : at::kFloat,
-          to_recipe(context->saved_data["recipe"].toIntVector()), needs);
+      gradients =
+          linear_backward(grad_outputs[0], {saved[0], saved[1], saved[2], saved[3]},
+                          context->saved_data["weight_dtype"].toScalarType(),
+                          has_bias ? context->saved_data["bias_dtype"].toScalarType() : at::kFloat,
+                          to_recipe(context->saved_data["recipe"].toIntVector()), needs);
     }
     return {gradients.input, gradients.weight, gradients.bias, Variable(), Variable()};
   }
 };
 
-at::Tensor linear(
-    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
-    at::ScalarType input_dtype, at::ScalarType weight_dtype, at::ScalarType grad_output_dtype,
-    at::IntArrayRef output_blocks, at::IntArrayRef grad_input_blocks,
-    at::IntArrayRef grad_weight_blocks, bool output_fast_accum, bool grad_input_fast_accum,
-    bool grad_weight_fast_accum, bool power_of_two, bool recompute_weight, bool emulate) {
-  const LinearRecipe recipe = recipe_of(
-      input_dtype, weight_dtype, grad_output_dtype, output_blocks, grad_input_blocks,
-      grad_weight_blocks, output_fast_accum, grad_input_fast_accum, grad_weight_fast_accum,
-      power_of_two, recompute_weight, emulate);
+at::Tensor linear(const at::Tensor& input, const at::Tensor& weight,
+                  const std::optional<at::Tensor>& bias, at::ScalarType input_dtype,
+                  at::ScalarType weight_dtype, at::ScalarType grad_output_dtype,
+                  at::IntArrayRef output_blocks, at::IntArrayRef grad_input_blocks,
+                  at::IntArrayRef grad_weight_blocks, bool output_fast_accum,
+                  bool grad_input_fast_accum, bool grad_weight_fast_accum, bool power_of_two,
+                  bool recompute_weight, bool emulate) {
+  const LinearRecipe recipe =
+      recipe_of(input_dtype, weight_dtype, grad_output_dtype, output_blocks, grad_input_blocks,
+                grad_weight_blocks, output_fast_accum, grad_input_fast_accum,
+                grad_weight_fast_accum, power_of_two, recompute_weight, emulate);
   check_linear(input, weight, bias, recipe);
   const bool grad_mode = at::GradMode::is_enabled();
-  const LinearNeeds needs = {
-      .grad_input = grad_mode && input.requires_grad(),
-      .grad_weight = grad_mode && weight.requires_grad(),
-      .grad_bias = grad_mode && bias.has_value() && bias->requires_grad()};
+  const LinearNeeds needs = {.grad_input = grad_mode && input.requires_grad(),
+                             .grad_weight = grad_mode && weight.requires_grad(),
+                             .grad_bias = grad_mode && bias.has_value() && bias->requires_grad()};
   if (!needs.grad_input && !needs.grad_weight && !needs.grad_bias) {
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
     return linear_forward(input, weight, bias, recipe, needs).output;

@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::int64_t kChunk = 1024;
 
-at::Tensor dequantize(
-    const at::Tensor& data_any, const at::Tensor& scale_any, at::ScalarType dtype) {
+at::Tensor dequantize(const at::Tensor& data_any, const at::Tensor& scale_any,
+                      at::ScalarType dtype) {
   ops::check_fp8("dequantize", "data", data_any);
   ops::check_scale("dequantize", scale_any, data_any);
   ops::check_result_dtype("dequantize", dtype);
@@ -36,9 +36,8 @@ at::Tensor dequantize(
         const std::int64_t n = std::min(kChunk, k - c);
         const bool by_column = columns.stride != 0;
         decode(in + r * k + c, n, values);
-        store(
-            values, n, by_column ? kOne : rows[r], by_column ? columns.data + c : &kOne,
-            columns.stride, nullptr, out + (r * k + c) * result.element_size());
+        store(values, n, by_column ? kOne : rows[r], by_column ? columns.data + c : &kOne,
+              columns.stride, nullptr, out + (r * k + c) * result.element_size());
       }
     }
   });

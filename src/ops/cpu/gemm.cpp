@@ -58,14 +58,14 @@ at::Tensor decode_panels(const Operand& b) {
   at::Tensor result = buffer(b.rows, b.k, at::kBFloat16);
   auto* out = static_cast<std::uint16_t*>(result.mutable_data_ptr());
   const auto decode = loops().decode_panel[index_of(b.format)];
-  at::parallel_for(
-      0, tiles_of(b.rows, kPanel), grain(kPanel * b.k), [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t panel = begin; panel < end; ++panel) {
-          const std::int64_t first = panel * kPanel;
-          decode(
-              b.data + first * b.k, b.k, std::min(kPanel, b.rows - first), b.k, out + first * b.k);
-        }
-      });
+  at::parallel_for(0, tiles_of(b.rows, kPanel), grain(kPanel * b.k),
+                   [&](std::int64_t begin, std::int64_t end) {
+                     for (std::int64_t panel = begin; panel < end; ++panel) {
+                       const std::int64_t first = panel * kPanel;
+                       decode(b.data + first * b.k, b.k, std::min(kPanel, b.rows - first), b.k,
+                              out + first * b.k);
+                     }
+                   });
   return result;
 }
 
@@ -77,28 +77,27 @@ void gemm_bfloat16(const Operand& a, const Operand& b, RowSink& sink) {
   const std::int64_t k = a.k;
   const std::int64_t panels = tiles_of(b.rows, kPanel);
   const std::int64_t tiles = tiles_of(a.rows, kTileRows) * panels;
-  at::parallel_for(
-      0, tiles, grain(kTileRows * kPanel), [&](std::int64_t begin, std::int64_t end) {
-        alignas(64) float acc[kTileRows * kPanel];
-        for (std::int64_t tile = begin; tile < end; ++tile) {
-          const std::int64_t row = tile / panels * kTileRows;
-          const std::int64_t column = tile % panels * kPanel;
-          const std::int64_t m = std::min(kTileRows, a.rows - row);
-          const std::int64_t n = std::min(kPanel, b.rows - column);
-          if (k == 0) {
-            std::memset(acc, 0, sizeof(acc));
-          }
-          for (std::int64_t depth = 0; depth < k; depth += kTileDepth) {
-            blas::brgemm(
-                m, n, std::min(kTileDepth, k - depth), k, n, n, /*add_C=*/depth > 0,
-                a_data + row * k + depth, b_data + column * k + depth * n, acc, /*is_vnni=*/true);
-          }
-          for (std::int64_t r = 0; r < m; ++r) {
-            sink.store(row + r, column, n, acc + r * n);
-          }
-        }
-        blas::brgemm_release(/*is_vnni=*/true);
-      });
+  at::parallel_for(0, tiles, grain(kTileRows * kPanel), [&](std::int64_t begin, std::int64_t end) {
+    alignas(64) float acc[kTileRows * kPanel];
+    for (std::int64_t tile = begin; tile < end; ++tile) {
+      const std::int64_t row = tile / panels * kTileRows;
+      const std::int64_t column = tile % panels * kPanel;
+      const std::int64_t m = std::min(kTileRows, a.rows - row);
+      const std::int64_t n = std::min(kPanel, b.rows - column);
+      if (k == 0) {
+        std::memset(acc, 0, sizeof(acc));
+      }
+      for (std::int64_t depth = 0; depth < k; depth += kTileDepth) {
+        blas::brgemm(m, n, std::min(kTileDepth, k - depth), k, n, n, /*add_C=*/depth > 0,
+                     a_data + row * k + depth, b_data + column * k + depth * n, acc,
+                     /*is_vnni=*/true);
+      }
+      for (std::int64_t r = 0; r < m; ++r) {
+        sink.store(row + r, column, n, acc + r * n);
+      }
+    }
+    blas::brgemm_release(/*is_vnni=*/true);
+  });
 }
 
 at::Tensor decode_float(const Operand& a) {

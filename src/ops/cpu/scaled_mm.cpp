@@ -16,9 +16,8 @@ Operand operand(const at::Tensor& data) {
 // Scales a row of the product, rounds it to the result's dtype and adds the bias.
 class Epilogue final : public RowSink {
  public:
-  Epilogue(
-      const at::Tensor& out, const at::Tensor& scale_inv_a, const at::Tensor& scale_inv_b,
-      const at::Tensor& bias)
+  Epilogue(const at::Tensor& out, const at::Tensor& scale_inv_a, const at::Tensor& scale_inv_b,
+           const at::Tensor& bias)
       : out_(static_cast<std::byte*>(out.data_ptr())),
         element_size_(out.element_size()),
         columns_(out.size(1)),
@@ -28,10 +27,9 @@ class Epilogue final : public RowSink {
         store_(loops().store[index_of(element_of(out.scalar_type()))]) {}
 
   void store(std::int64_t row, std::int64_t column, std::int64_t n, const float* acc) override {
-    store_(
-        acc, n, scale_a_[row], scale_b_.data + column * scale_b_.stride, scale_b_.stride,
-        bias_ == nullptr ? nullptr : bias_ + column * element_size_,
-        out_ + (row * columns_ + column) * element_size_);
+    store_(acc, n, scale_a_[row], scale_b_.data + column * scale_b_.stride, scale_b_.stride,
+           bias_ == nullptr ? nullptr : bias_ + column * element_size_,
+           out_ + (row * columns_ + column) * element_size_);
   }
 
  private:
@@ -45,10 +43,10 @@ class Epilogue final : public RowSink {
 };
 
 // use_fast_accum and emulate speak of tensor cores; here the product is always exact to float32.
-at::Tensor scaled_mm(
-    const at::Tensor& a_any, const at::Tensor& b_any, const at::Tensor& scale_inv_a,
-    const at::Tensor& scale_inv_b, const std::optional<at::Tensor>& bias_any,
-    at::ScalarType out_dtype, bool /*use_fast_accum*/, bool /*emulate*/) {
+at::Tensor scaled_mm(const at::Tensor& a_any, const at::Tensor& b_any,
+                     const at::Tensor& scale_inv_a, const at::Tensor& scale_inv_b,
+                     const std::optional<at::Tensor>& bias_any, at::ScalarType out_dtype,
+                     bool /*use_fast_accum*/, bool /*emulate*/) {
   ops::check_scaled_mm(a_any, b_any, scale_inv_a, scale_inv_b, bias_any, out_dtype);
   const at::Tensor a = a_any.contiguous();
   const at::Tensor b = b_any.contiguous();

@@ -22,18 +22,19 @@ at::Tensor transpose(const at::Tensor& data_any) {
   at::Tensor result = at::empty({k, ld}, data.options());
   const std::uint8_t* in = const_bytes_of(data);
   std::uint8_t* out = bytes_of(result);
-  at::parallel_for(0, (k + kTile - 1) / kTile, grain(kTile * m), [&](std::int64_t begin,
-                                                                      std::int64_t end) {
-    for (std::int64_t c = begin * kTile; c < std::min(end * kTile, k); c += kTile) {
-      const std::int64_t columns = std::min(kTile, k - c);
-      for (std::int64_t r = 0; r < m; r += kTile) {
-        loops().transpose(in + r * k + c, k, std::min(kTile, m - r), columns, out + c * ld + r, ld);
-      }
-      for (std::int64_t row = c; row < c + columns && ld > m; ++row) {
-        std::memset(out + row * ld + m, 0, ld - m);
-      }
-    }
-  });
+  at::parallel_for(
+      0, (k + kTile - 1) / kTile, grain(kTile * m), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t c = begin * kTile; c < std::min(end * kTile, k); c += kTile) {
+          const std::int64_t columns = std::min(kTile, k - c);
+          for (std::int64_t r = 0; r < m; r += kTile) {
+            loops().transpose(in + r * k + c, k, std::min(kTile, m - r), columns, out + c * ld + r,
+                              ld);
+          }
+          for (std::int64_t row = c; row < c + columns && ld > m; ++row) {
+            std::memset(out + row * ld + m, 0, ld - m);
+          }
+        }
+      });
   return result;
 }
 

@@ -14,9 +14,8 @@ std::optional<GemmScaling> scaling_of(const std::vector<std::int64_t>& blocks) {
 namespace {
 
 std::vector<std::int64_t> check_blocks(const char* name, at::IntArrayRef blocks) {
-  TORCH_CHECK(
-      blocks.empty() || blocks.size() == 4, "[linear] ", name,
-      " must be empty or [a_rows, a_inner, b_rows, b_inner], got ", blocks);
+  TORCH_CHECK(blocks.empty() || blocks.size() == 4, "[linear] ", name,
+              " must be empty or [a_rows, a_inner, b_rows, b_inner], got ", blocks);
   if (!blocks.empty()) {
     check_block("linear", blocks.slice(0, 2), kOperandBlocks);
     check_block("linear", blocks.slice(2, 2), kOperandBlocks);
@@ -26,11 +25,12 @@ std::vector<std::int64_t> check_blocks(const char* name, at::IntArrayRef blocks)
 
 }  // namespace
 
-LinearRecipe recipe_of(
-    at::ScalarType input_dtype, at::ScalarType weight_dtype, at::ScalarType grad_output_dtype,
-    at::IntArrayRef output_blocks, at::IntArrayRef grad_input_blocks,
-    at::IntArrayRef grad_weight_blocks, bool output_fast_accum, bool grad_input_fast_accum,
-    bool grad_weight_fast_accum, bool power_of_two, bool recompute_weight, bool emulate) {
+LinearRecipe recipe_of(at::ScalarType input_dtype, at::ScalarType weight_dtype,
+                       at::ScalarType grad_output_dtype, at::IntArrayRef output_blocks,
+                       at::IntArrayRef grad_input_blocks, at::IntArrayRef grad_weight_blocks,
+                       bool output_fast_accum, bool grad_input_fast_accum,
+                       bool grad_weight_fast_accum, bool power_of_two, bool recompute_weight,
+                       bool emulate) {
   return {
       .input_dtype = check_format("linear", input_dtype),
       .weight_dtype = check_format("linear", weight_dtype),
@@ -47,35 +47,31 @@ LinearRecipe recipe_of(
   };
 }
 
-void check_linear(
-    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
-    const LinearRecipe& recipe) {
-  TORCH_CHECK(
-      input.dim() >= 1 && is_high_precision(input.scalar_type()),
-      "[linear] input must be float32, bfloat16 or float16 with at least 1 dimension, got ",
-      describe(input), "; convert it first");
-  TORCH_CHECK(
-      weight.dim() == 2 && is_high_precision(weight.scalar_type()),
-      "[linear] weight must be [N, K] of float32, bfloat16 or float16, got ", describe(weight));
-  TORCH_CHECK(
-      same_size(input.sym_size(-1), weight.sym_size(1)),
-      "[linear] input [..., K] and weight [N, K] must have the same K, got input=",
-      input.sym_sizes(), ", weight=", weight.sym_sizes());
-  TORCH_CHECK(
-      input.device() == weight.device(), "[linear] input and weight must be on one device, got ",
-      describe(input), " and ", describe(weight));
+void check_linear(const at::Tensor& input, const at::Tensor& weight,
+                  const std::optional<at::Tensor>& bias, const LinearRecipe& recipe) {
+  TORCH_CHECK(input.dim() >= 1 && is_high_precision(input.scalar_type()),
+              "[linear] input must be float32, bfloat16 or float16 with at least 1 dimension, got ",
+              describe(input), "; convert it first");
+  TORCH_CHECK(weight.dim() == 2 && is_high_precision(weight.scalar_type()),
+              "[linear] weight must be [N, K] of float32, bfloat16 or float16, got ",
+              describe(weight));
+  TORCH_CHECK(same_size(input.sym_size(-1), weight.sym_size(1)),
+              "[linear] input [..., K] and weight [N, K] must have the same K, got input=",
+              input.sym_sizes(), ", weight=", weight.sym_sizes());
+  TORCH_CHECK(input.device() == weight.device(),
+              "[linear] input and weight must be on one device, got ", describe(input), " and ",
+              describe(weight));
   if (bias.has_value()) {
-    TORCH_CHECK(
-        bias->dim() == 1 && same_size(bias->sym_size(0), weight.sym_size(0)) &&
-            bias->device() == input.device() && bias->is_floating_point(),
-        "[linear] bias must be [", weight.sym_size(0), "] on ", input.device(), ", got ",
-        describe(*bias));
+    TORCH_CHECK(bias->dim() == 1 && same_size(bias->sym_size(0), weight.sym_size(0)) &&
+                    bias->device() == input.device() && bias->is_floating_point(),
+                "[linear] bias must be [", weight.sym_size(0), "] on ", input.device(), ", got ",
+                describe(*bias));
   }
-  TORCH_CHECK(
-      recipe.emulate || !input.device().is_cpu(),
-      "[linear] FP8 needs a GPU of compute capability 8.9 or later, got an input on ",
-      input.device(), "; set emulate to run the same casts there (Float8LinearConfig(emulate=True), "
-      "or `emulate: true` under fp8 in YAML)");
+  TORCH_CHECK(recipe.emulate || !input.device().is_cpu(),
+              "[linear] FP8 needs a GPU of compute capability 8.9 or later, got an input on ",
+              input.device(),
+              "; set emulate to run the same casts there (Float8LinearConfig(emulate=True), "
+              "or `emulate: true` under fp8 in YAML)");
 }
 
 }  // namespace float8::ops

@@ -16,15 +16,13 @@ struct Copies {
   Copy transposed;
 };
 
-Copies quantize_layouts(
-    const at::Tensor& x, Format format, const std::optional<Block>& block,
-    const std::optional<Block>& block_t, bool power_of_two) {
+Copies quantize_layouts(const at::Tensor& x, Format format, const std::optional<Block>& block,
+                        const std::optional<Block>& block_t, bool power_of_two) {
   const at::ScalarType dtype = scalar_type_of(format);
   Copies copies;
   if (block && block_t) {
-    std::tie(
-        copies.straight.data, copies.straight.scale_inv, copies.transposed.data,
-        copies.transposed.scale_inv) = quantize_pair(x, dtype, *block, *block_t, power_of_two);
+    std::tie(copies.straight.data, copies.straight.scale_inv, copies.transposed.data,
+             copies.transposed.scale_inv) = quantize_pair(x, dtype, *block, *block_t, power_of_two);
   } else if (block) {
     std::tie(copies.straight.data, copies.straight.scale_inv) =
         quantize(x, dtype, *block, power_of_two);
@@ -36,16 +34,16 @@ Copies quantize_layouts(
 }
 
 // The block if `condition` and the GEMM is in FP8.
-std::optional<Block> block_if(
-    bool condition, const std::optional<GemmScaling>& gemm, Block GemmScaling::* operand) {
+std::optional<Block> block_if(bool condition, const std::optional<GemmScaling>& gemm,
+                              Block GemmScaling::*operand) {
   return condition && gemm ? std::optional<Block>((*gemm).*operand) : std::nullopt;
 }
 
 }  // namespace
 
-LinearForward linear_forward(
-    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
-    const LinearRecipe& recipe, LinearNeeds needs) {
+LinearForward linear_forward(const at::Tensor& input, const at::Tensor& weight,
+                             const std::optional<at::Tensor>& bias, const LinearRecipe& recipe,
+                             LinearNeeds needs) {
   const auto output_gemm = scaling_of(recipe.output_blocks);
   const auto grad_input_gemm = scaling_of(recipe.grad_input_blocks);
   const auto grad_weight_gemm = scaling_of(recipe.grad_weight_blocks);
@@ -64,10 +62,9 @@ LinearForward linear_forward(
   const std::optional<at::Tensor> rounded_bias =
       bias.has_value() ? std::optional<at::Tensor>(in_dtype(*bias, dtype)) : std::nullopt;
   const at::Tensor output =
-      output_gemm ? scaled_mm(
-                        x_copies.straight.data, w_copies.straight.data,
-                        x_copies.straight.scale_inv, w_copies.straight.scale_inv, rounded_bias,
-                        dtype, recipe.output_fast_accum, recipe.emulate)
+      output_gemm ? scaled_mm(x_copies.straight.data, w_copies.straight.data,
+                              x_copies.straight.scale_inv, w_copies.straight.scale_inv,
+                              rounded_bias, dtype, recipe.output_fast_accum, recipe.emulate)
                   : at::linear(x, in_dtype(weight, dtype), rounded_bias);
   c10::SymDimVector shape(input.sym_sizes().begin(), input.sym_sizes().end() - 1);
   shape.push_back(weight.sym_size(0));

@@ -12,19 +12,22 @@
 namespace float8::ops {
 
 /// The signature of the operator float8::linear.
-using LinearSignature = at::Tensor(
-    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
-    at::ScalarType input_dtype, at::ScalarType weight_dtype, at::ScalarType grad_output_dtype,
-    at::IntArrayRef output_blocks, at::IntArrayRef grad_input_blocks,
-    at::IntArrayRef grad_weight_blocks, bool output_fast_accum, bool grad_input_fast_accum,
-    bool grad_weight_fast_accum, bool power_of_two, bool recompute_weight, bool emulate);
+using LinearSignature = at::Tensor(const at::Tensor& input, const at::Tensor& weight,
+                                   const std::optional<at::Tensor>& bias,
+                                   at::ScalarType input_dtype, at::ScalarType weight_dtype,
+                                   at::ScalarType grad_output_dtype, at::IntArrayRef output_blocks,
+                                   at::IntArrayRef grad_input_blocks,
+                                   at::IntArrayRef grad_weight_blocks, bool output_fast_accum,
+                                   bool grad_input_fast_accum, bool grad_weight_fast_accum,
+                                   bool power_of_two, bool recompute_weight, bool emulate);
 
 /// The operator's plain arguments as one value, checked.
-LinearRecipe recipe_of(
-    at::ScalarType input_dtype, at::ScalarType weight_dtype, at::ScalarType grad_output_dtype,
-    at::IntArrayRef output_blocks, at::IntArrayRef grad_input_blocks,
-    at::IntArrayRef grad_weight_blocks, bool output_fast_accum, bool grad_input_fast_accum,
-    bool grad_weight_fast_accum, bool power_of_two, bool recompute_weight, bool emulate);
+LinearRecipe recipe_of(at::ScalarType input_dtype, at::ScalarType weight_dtype,
+                       at::ScalarType grad_output_dtype, at::IntArrayRef output_blocks,
+                       at::IntArrayRef grad_input_blocks, at::IntArrayRef grad_weight_blocks,
+                       bool output_fast_accum, bool grad_input_fast_accum,
+                       bool grad_weight_fast_accum, bool power_of_two, bool recompute_weight,
+                       bool emulate);
 
 /// How one GEMM D = A B^T is scaled; empty means high precision.
 struct GemmScaling {
@@ -34,12 +37,11 @@ struct GemmScaling {
 std::optional<GemmScaling> scaling_of(const std::vector<std::int64_t>& blocks);
 
 /// Errors for tensors that the layer cannot take, and for FP8 on a device that has none.
-void check_linear(
-    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
-    const LinearRecipe& recipe);
+void check_linear(const at::Tensor& input, const at::Tensor& weight,
+                  const std::optional<at::Tensor>& bias, const LinearRecipe& recipe);
 
-/// `tensor` in `dtype`; itself where it has that dtype already (Tensor::to would say the same with a
-/// call that schema checks take for an operator that returns its argument).
+/// `tensor` in `dtype`; itself where it has that dtype already (Tensor::to would say the same with
+/// a call that schema checks take for an operator that returns its argument).
 inline at::Tensor in_dtype(const at::Tensor& tensor, at::ScalarType dtype) {
   return tensor.scalar_type() == dtype ? tensor : tensor.to(dtype);
 }
@@ -64,17 +66,17 @@ struct LinearForward {
   at::Tensor output;
   LinearSaved saved;
 };
-LinearForward linear_forward(
-    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias,
-    const LinearRecipe& recipe, LinearNeeds needs);
+LinearForward linear_forward(const at::Tensor& input, const at::Tensor& weight,
+                             const std::optional<at::Tensor>& bias, const LinearRecipe& recipe,
+                             LinearNeeds needs);
 
 struct LinearGradients {
   at::Tensor input;
   at::Tensor weight;
   at::Tensor bias;
 };
-LinearGradients linear_backward(
-    const at::Tensor& grad_output, const LinearSaved& saved, at::ScalarType weight_dtype,
-    at::ScalarType bias_dtype, const LinearRecipe& recipe, LinearNeeds needs);
+LinearGradients linear_backward(const at::Tensor& grad_output, const LinearSaved& saved,
+                                at::ScalarType weight_dtype, at::ScalarType bias_dtype,
+                                const LinearRecipe& recipe, LinearNeeds needs);
 
 }  // namespace float8::ops

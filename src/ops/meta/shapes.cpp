@@ -1,4 +1,5 @@
-// What each leaf operator returns, without data: for torch.compile, fake tensors and the meta device.
+// What each leaf operator returns, without data: for torch.compile, fake tensors and the meta
+// device.
 
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
@@ -10,16 +11,14 @@ namespace {
 
 at::Tensor empty(const at::Tensor& like, c10::SymInt rows, c10::SymInt columns,
                  at::ScalarType dtype) {
-  return at::empty_symint(
-      {std::move(rows), std::move(columns)}, like.options().dtype(dtype));
+  return at::empty_symint({std::move(rows), std::move(columns)}, like.options().dtype(dtype));
 }
 
 at::Tensor amax(const at::Tensor& x, at::IntArrayRef block) {
   check_high_precision("amax", x);
   const Block kind = check_block("amax", block, kAmaxBlocks);
-  return empty(
-      x, kind == kRowBlock ? x.sym_size(0) : c10::SymInt(1),
-      kind == kColumnBlock ? x.sym_size(1) : c10::SymInt(1), x.scalar_type());
+  return empty(x, kind == kRowBlock ? x.sym_size(0) : c10::SymInt(1),
+               kind == kColumnBlock ? x.sym_size(1) : c10::SymInt(1), x.scalar_type());
 }
 
 at::Tensor amax_to_scale(const at::Tensor& amax, at::ScalarType dtype, bool /*power_of_two*/) {
@@ -31,8 +30,8 @@ at::Tensor data_of(const at::Tensor& x, at::ScalarType dtype, bool transpose) {
   return empty(x, x.sym_size(transpose ? 1 : 0), padded(x.sym_size(transpose ? 0 : 1)), dtype);
 }
 
-at::Tensor cast(
-    const at::Tensor& x, const at::Tensor& scale, at::ScalarType dtype, bool transpose) {
+at::Tensor cast(const at::Tensor& x, const at::Tensor& scale, at::ScalarType dtype,
+                bool transpose) {
   check_high_precision("cast", x);
   check_format("cast", dtype);
   check_scale("cast", scale, x);
@@ -41,9 +40,8 @@ at::Tensor cast(
 
 using Quantized = std::tuple<at::Tensor, at::Tensor>;
 
-Quantized quantized(
-    const char* op, const at::Tensor& x, at::ScalarType dtype, at::IntArrayRef block,
-    bool transpose) {
+Quantized quantized(const char* op, const at::Tensor& x, at::ScalarType dtype,
+                    at::IntArrayRef block, bool transpose) {
   check_high_precision(op, x);
   check_format(op, dtype);
   at::Tensor data = data_of(x, dtype, transpose);
@@ -52,18 +50,19 @@ Quantized quantized(
   return {data, scale_inv};
 }
 
-Quantized quantize(
-    const at::Tensor& x, at::ScalarType dtype, at::IntArrayRef block, bool /*power_of_two*/,
-    bool transpose, const std::optional<at::Tensor>& /*after*/) {
+Quantized quantize(const at::Tensor& x, at::ScalarType dtype, at::IntArrayRef block,
+                   bool /*power_of_two*/, bool transpose,
+                   const std::optional<at::Tensor>& /*after*/) {
   return quantized("quantize", x, dtype, block, transpose);
 }
 
-std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(
-    const at::Tensor& x, at::ScalarType dtype, at::IntArrayRef block, at::IntArrayRef block_t,
-    bool /*power_of_two*/) {
-  return std::tuple_cat(
-      quantized("quantize_pair", x, dtype, block, false),
-      quantized("quantize_pair", x, dtype, block_t, true));
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(const at::Tensor& x,
+                                                                         at::ScalarType dtype,
+                                                                         at::IntArrayRef block,
+                                                                         at::IntArrayRef block_t,
+                                                                         bool /*power_of_two*/) {
+  return std::tuple_cat(quantized("quantize_pair", x, dtype, block, false),
+                        quantized("quantize_pair", x, dtype, block_t, true));
 }
 
 at::Tensor transpose(const at::Tensor& data) {
@@ -78,10 +77,9 @@ at::Tensor dequantize(const at::Tensor& data, const at::Tensor& scale_inv, at::S
   return empty(data, data.sym_size(0), data.sym_size(1), dtype);
 }
 
-at::Tensor scaled_mm(
-    const at::Tensor& a, const at::Tensor& b, const at::Tensor& scale_inv_a,
-    const at::Tensor& scale_inv_b, const std::optional<at::Tensor>& bias, at::ScalarType out_dtype,
-    bool /*use_fast_accum*/, bool /*emulate*/) {
+at::Tensor scaled_mm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& scale_inv_a,
+                     const at::Tensor& scale_inv_b, const std::optional<at::Tensor>& bias,
+                     at::ScalarType out_dtype, bool /*use_fast_accum*/, bool /*emulate*/) {
   check_scaled_mm(a, b, scale_inv_a, scale_inv_b, bias, out_dtype);
   return empty(a, a.sym_size(0), b.sym_size(0), out_dtype);
 }
