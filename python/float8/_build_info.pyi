@@ -1,2 +1,2 @@
-#: version, torch (major.minor), cuda, cuda_architectures (empty without CUDA), commit (may be empty).
+#: version, torch (major.minor), cuda, cuda_architectures (empty without CUDA), commit (or empty).
 BUILD_INFO: dict[str, str]
