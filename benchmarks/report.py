@@ -28,7 +28,7 @@ Record = dict[str, Any]
 
 
 def read(path: Path) -> list[Record]:
-    """The records of one file, if there is one; lines cut off or of another version are named and left out."""
+    """The records of one file, if there is one; what is cut off or of another schema is named."""
     records: list[Record] = []
     if not path.exists():
         return records
