@@ -1,7 +1,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
-#include <cstring>
+#include <algorithm>
 
 #include "float8/scaling.h"
 #include "src/ops/cpu/tensors.h"
@@ -29,7 +29,7 @@ at::Tensor quantize_rows(const at::Tensor& x, const at::Tensor& data, Format for
       const float scale =
           float8::amax_to_scale(amax_value(element, amax(row, k)), format, power_of_two);
       (scale > 0.0F ? cast_bounded : cast)(row, k, scale, codes);
-      std::memset(codes + k, 0, ld - k);
+      std::fill_n(codes + k, ld - k, std::uint8_t{0});  // memset may not be given a null pointer
       scales[r] = scale;
     }
   });
