@@ -64,6 +64,10 @@ FLOAT8_API ConversionReport plan_conversion(const std::vector<LinearInfo>& layer
                                             const Float8LinearConfig& config,
                                             const std::vector<std::string>& filter_fqns = {});
 
+/// The decision for one layer by the same rules, by itself.
+FLOAT8_API LayerDecision plan_layer(const LinearInfo& layer, const Float8LinearConfig& config,
+                                    const std::vector<std::string>& filter_fqns = {});
+
 /// Whether an entry of filter_fqns matches a module's name. An entry without `*`, `?` and `[`
 /// matches every name that contains it. Any other is a glob over the whole name: `*` is any text,
 /// dots included, `?` one character, `[ab0-9]` one of those and `[!ab]` none of those.

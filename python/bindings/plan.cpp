@@ -64,6 +64,13 @@ void bind_plan(py::module_& module) {
       },
       py::arg("layers"), py::arg("config"), py::arg("filter_fqns") = std::vector<std::string>{},
       "Decides for each layer whether it is converted; ConfigError where none would be.");
+  module.def(
+      "plan_layer",
+      [](const LinearInfo& layer, py::handle config, const std::vector<std::string>& filter_fqns) {
+        return plan_layer(layer, to_linear_config(config), filter_fqns);
+      },
+      py::arg("layer"), py::arg("config"), py::arg("filter_fqns") = std::vector<std::string>{},
+      "The decision for one layer by the same rules, by itself.");
   module.def("fqn_matches", &fqn_matches, py::arg("pattern"), py::arg("fqn"),
              "Whether an entry of filter_fqns matches a module's name.");
 }

@@ -105,15 +105,30 @@ class Float8Linear(nn.Linear):
             config: how the new layer computes; None is the tensorwise recipe.
 
         Raises:
-            TypeError: `mod` is no nn.Linear.
+            TypeError: `mod` is no nn.Linear, or has a forward of its own, which would be lost.
             ConfigError: the configuration cannot work.
         """
         if not isinstance(mod, nn.Linear):
             raise TypeError(f"[from_float] mod must be an nn.Linear, got {type(mod).__name__}")
+        if why := own_forward(mod):
+            raise TypeError(f"[from_float] mod must compute what nn.Linear does, but {why}")
         new = cls.__new__(cls)
         new.__dict__.update({name: _own(value) for name, value in mod.__dict__.items()})
         new.__dict__.update(cls.state_of(config))
         return new
+
+
+def own_forward(layer: nn.Linear) -> str:
+    """Says what a layer computes instead of nn.Linear's forward; empty where it computes that."""
+    kind = type(layer)
+    if torch.nn.utils.parametrize.is_parametrized(layer):
+        names = ", ".join(layer.get_submodule("parametrizations")._modules)
+        return f"it is parametrized ({names})"
+    if kind.forward not in (nn.Linear.forward, Float8Linear.forward):
+        return f"{kind.__name__} has a forward of its own"
+    if "forward" in layer.__dict__:
+        return "its forward was replaced on the module"
+    return ""
 
 
 def _own(value: Any) -> Any:

@@ -10,8 +10,8 @@ from torch import nn
 
 from float8 import _C
 from float8._C import ConversionReport, LinearInfo
-from float8.config import Float8LinearConfig, Fp8Config
-from float8.float8_linear import Float8Linear
+from float8.config import Float8LinearConfig, Float8LinearRecipeName, Fp8Config
+from float8.float8_linear import Float8Linear, own_forward
 
 __all__ = ["ConversionPlan", "convert_to_float8_training", "plan_conversion"]
 
@@ -118,6 +118,29 @@ def convert_to_float8_training(
     return plan.apply()
 
 
+def _auto_filter_for_recipe(
+    recipe: Float8LinearRecipeName | str, filter_fqns: list[str]
+) -> Callable[[nn.Module, str], bool]:
+    """Returns a module_filter_fn that leaves out what is named, unaligned, or too small to gain.
+
+    The name is torchao's, for its users; the same as `auto_filter_small_kn` in a file.
+
+    Args:
+        recipe: how the layers would compute.
+        filter_fqns: parts of names, or globs over whole names, to leave out.
+    """
+    config = Float8LinearConfig.from_recipe_name(recipe)
+    filters = [*filter_fqns, "auto_filter_small_kn"]
+
+    def gains(module: nn.Module, name: str) -> bool:
+        if not isinstance(module, nn.Linear):
+            return False
+        layer = LinearInfo(name, module.in_features, module.out_features)
+        return _C.plan_layer(layer, config, filters).converted
+
+    return gains
+
+
 def _linear_layers(module: nn.Module, module_filter_fn: ModuleFilter | None) -> list[LinearInfo]:
     """Describes each nn.Linear of a model once, with all of its names."""
     names: dict[nn.Linear, list[str]] = {}
@@ -150,10 +173,8 @@ def _why_not_plain(layer: nn.Linear) -> str:
     kind = type(layer)
     if isinstance(layer, Float8Linear):
         return "it is converted already"
-    if kind.forward is not nn.Linear.forward:
-        return f"{kind.__name__} has a forward of its own"
-    if "forward" in layer.__dict__:
-        return "its forward was replaced on the module"
+    if why := own_forward(layer):
+        return why
     if kind is nn.modules.linear.NonDynamicallyQuantizableLinear:
         return "nn.MultiheadAttention reads its weight without calling it"
     if kind is not nn.Linear:

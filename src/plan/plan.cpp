@@ -72,7 +72,29 @@ LayerDecision decide_by_shape(LayerDecision decision, const LinearRecipe& recipe
   throw ConfigError(text);
 }
 
+LayerDecision decide(const LinearInfo& layer, const LinearRecipe& recipe, bool pad,
+                     NameFilters& filters) {
+  LayerDecision decision{layer.fqn, layer.in_features, layer.out_features, false, ""};
+  const std::optional<std::string> filter = filters.first_match(layer);
+  if (!layer.plain) {
+    decision.reason = layer.why_not_plain;
+  } else if (filter) {
+    decision.reason = "excluded by `" + *filter + "` in filter_fqns";
+  } else if (layer.excluded_by_filter_fn) {
+    decision.reason = "excluded by module_filter_fn";
+  } else {
+    decision = decide_by_shape(std::move(decision), recipe, pad, filters.filters_small_layers());
+  }
+  return decision;
+}
+
 }  // namespace
+
+LayerDecision plan_layer(const LinearInfo& layer, const Float8LinearConfig& config,
+                         const std::vector<std::string>& filter_fqns) {
+  NameFilters filters(filter_fqns);
+  return decide(layer, make_recipe(config), config.pad_inner_dim, filters);
+}
 
 ConversionReport plan_conversion(const std::vector<LinearInfo>& layers,
                                  const Float8LinearConfig& config,
@@ -82,19 +104,7 @@ ConversionReport plan_conversion(const std::vector<LinearInfo>& layers,
   ConversionReport report;
   report.layers.reserve(layers.size());
   for (const LinearInfo& layer : layers) {
-    LayerDecision decision{layer.fqn, layer.in_features, layer.out_features, false, ""};
-    const std::optional<std::string> filter = filters.first_match(layer);
-    if (!layer.plain) {
-      decision.reason = layer.why_not_plain;
-    } else if (filter) {
-      decision.reason = "excluded by `" + *filter + "` in filter_fqns";
-    } else if (layer.excluded_by_filter_fn) {
-      decision.reason = "excluded by module_filter_fn";
-    } else {
-      decision = decide_by_shape(std::move(decision), recipe, config.pad_inner_dim,
-                                 filters.filters_small_layers());
-    }
-    report.layers.push_back(std::move(decision));
+    report.layers.push_back(decide(layer, recipe, config.pad_inner_dim, filters));
   }
   report.warnings = filters.warnings(layers);
   if (report.converted() == 0) {

@@ -2,12 +2,15 @@
 
 #include <torch/library.h>
 
+#include "src/ops/cuda/unavailable.h"
+
 namespace float8::cuda {
 namespace {
 
 void unavailable(const c10::OperatorHandle& op, torch::jit::Stack* /*stack*/) {
   TORCH_CHECK_NOT_IMPLEMENTED(
-      false, "[", op.schema().name(), "] this libfloat8 was built without its CUDA backend, got a "
+      false, "[", name_of(op),
+      "] this libfloat8 was built without its CUDA backend, got a "
       "CUDA tensor; build it with FLOAT8_CUDA=ON and a CUDA build of torch");
 }
 

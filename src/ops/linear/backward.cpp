@@ -1,4 +1,5 @@
 #include <ATen/ops/mm.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 
 #include "src/ops/linear/linear.h"
 
@@ -12,9 +13,11 @@ struct Copy {
 
 }  // namespace
 
-LinearGradients linear_backward(
-    const at::Tensor& grad_output, const LinearSaved& saved, at::ScalarType weight_dtype,
-    at::ScalarType bias_dtype, const LinearRecipe& recipe, LinearNeeds needs) {
+LinearGradients linear_backward(const at::Tensor& grad_output, const LinearSaved& saved,
+                                at::ScalarType weight_dtype, at::ScalarType bias_dtype,
+                                const LinearRecipe& recipe, LinearNeeds needs) {
+  // A backward pass may run under autocast, which would cast the operands of mm.
+  const c10::impl::ExcludeDispatchKeyGuard no_autocast(c10::autocast_dispatch_keyset);
   const auto grad_input_gemm = scaling_of(recipe.grad_input_blocks);
   const auto grad_weight_gemm = scaling_of(recipe.grad_weight_blocks);
   const at::Tensor g = grad_output.reshape_symint({-1, grad_output.sym_size(-1)});
@@ -46,13 +49,13 @@ LinearGradients linear_backward(
       } else {
         // `after` ties the call to this pass: a partitioner of a traced graph would otherwise move
         // it into the forward pass and keep the copy that the recipe asked not to keep.
-        std::tie(weight.data, weight.scale_inv) = quantize(
-            saved.weight, scalar_type_of(recipe.weight_dtype), grad_input_gemm->b,
-            recipe.power_of_two, /*transpose=*/true, /*after=*/g);
+        std::tie(weight.data, weight.scale_inv) =
+            quantize(saved.weight, scalar_type_of(recipe.weight_dtype), grad_input_gemm->b,
+                     recipe.power_of_two, /*transpose=*/true, /*after=*/g);
       }
-      product = scaled_mm(
-          g_copy.data, weight.data, g_copy.scale_inv, weight.scale_inv, std::nullopt,
-          g.scalar_type(), recipe.grad_input_fast_accum, recipe.emulate);
+      product =
+          scaled_mm(g_copy.data, weight.data, g_copy.scale_inv, weight.scale_inv, std::nullopt,
+                    g.scalar_type(), recipe.grad_input_fast_accum, recipe.emulate);
     } else {
       product = at::mm(g, in_dtype(saved.weight, g.scalar_type()));
     }
@@ -62,9 +65,9 @@ LinearGradients linear_backward(
   }
   if (needs.grad_weight) {
     if (grad_weight_gemm) {
-      gradients.weight = scaled_mm(
-          g_copy_t.data, saved.input, g_copy_t.scale_inv, saved.input_scale_inv, std::nullopt,
-          weight_dtype, recipe.grad_weight_fast_accum, recipe.emulate);
+      gradients.weight =
+          scaled_mm(g_copy_t.data, saved.input, g_copy_t.scale_inv, saved.input_scale_inv,
+                    std::nullopt, weight_dtype, recipe.grad_weight_fast_accum, recipe.emulate);
     } else {
       const at::Tensor x = saved.input.reshape_symint({-1, saved.input.sym_size(-1)});
       gradients.weight = in_dtype(at::mm(g.t(), x), weight_dtype);

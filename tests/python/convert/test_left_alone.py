@@ -53,7 +53,7 @@ LEFT_ALONE = {
     "LoraLinear has a forward of its own": lambda: LoraLinear(32, 32),
     "RenamedLinear is a subclass of nn.Linear": lambda: RenamedLinear(32, 32),
     "its forward was replaced on the module": replaced,
-    "ParametrizedLinear is a subclass of nn.Linear": parametrized,
+    "it is parametrized (weight)": parametrized,
 }
 
 

@@ -174,9 +174,9 @@ def test_subclasses_that_call_super_work():
         def forward(self, input):
             return 2 * super().forward(input)
 
-    layer = Doubled.from_float(nn.Linear(32, 48), EMULATED)
-    x = torch.randn(3, 32)
-    assert_same(layer(x), 2 * Float8Linear.from_float(layer, EMULATED)(x))
+    linear, x = nn.Linear(32, 48), torch.randn(3, 32)
+    doubled = Doubled.from_float(linear, EMULATED)(x)
+    assert_same(doubled, 2 * Float8Linear.from_float(linear, EMULATED)(x))
 
 
 def test_invalid_configuration_is_an_error_when_it_is_made():
