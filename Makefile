@@ -17,6 +17,7 @@ native := CMakeLists.txt pyproject.toml .ci/install.sh \
     -o -name '*.cmake' -o -name '*.in')
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:  # ninja and ctest are parallel themselves, and share build/release
 .PHONY: help quickstart test test-cpp test-python test-asan build bench lint format format-check clean
 
 help:
