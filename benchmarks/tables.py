@@ -90,6 +90,19 @@ def host(records: list[Record]) -> Rows:
     return rows
 
 
+def quickstart(records: list[Record]) -> Rows:
+    """The final losses of both runs, for each seed."""
+    rows = [["seed", "run", "final loss", "validation", "tokens/s", "both runs, s"]]
+    for r in records:
+        for name in ("bf16", "fp8"):
+            run = r[name]
+            losses = [f"{run['final_loss']:.3f}", f"{run['validation_loss']:.3f}"]
+            speed = f"{run['tokens_per_second']:.0f}"
+            seconds = f"{r['seconds']:.0f}" if name == "bf16" else ""
+            rows.append([str(r["subject"]["seed"]), name, *losses, speed, seconds])
+    return rows
+
+
 TABLES: dict[str, tuple[str, Callable[[list[Record]], Rows]]] = {
     "layer": ("layer", layer),
     "layer_summary": ("layer", layer_summary),
@@ -97,4 +110,5 @@ TABLES: dict[str, tuple[str, Callable[[list[Record]], Rows]]] = {
     "conversion": ("conversion", conversion),
     "import_time": ("import_time", import_time),
     "host": ("host", host),
+    "quickstart": ("quickstart", quickstart),
 }
