@@ -42,7 +42,7 @@ test-asan: .venv/build.stamp .venv/system-tests.stamp
 bench: .venv/package.stamp .venv/test.stamp
 	.venv/bin/python -m benchmarks
 
-lint: .venv/package.stamp .venv/test.stamp .venv/lint.stamp
+lint: .venv/build.stamp .venv/lint.stamp
 	.ci/lint.sh
 
 format: .venv/lint.stamp
