@@ -4,6 +4,7 @@
 set -euo pipefail
 
 group=$1
+export UV_SYSTEM_CERTS=true  # like pip: a company's proxy may have a certificate of its own
 python=.venv/bin/python
 
 if [[ ! -x .venv/bin/uv ]]; then

@@ -10,5 +10,11 @@ mypy
 mkdir -p build
 cmake -S . -B build/lint -G Ninja -DPython_EXECUTABLE="$PWD/.venv/bin/python" -DFLOAT8_PYTHON=ON \
   -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON >build/lint.log 2>&1 || { cat build/lint.log >&2; exit 1; }
-git ls-files -z 'src/*.cpp' 'python/*.cpp' | xargs -0 -n 1 -P "$(nproc)" clang-tidy --quiet -p build/lint
+python - <<'EOF' | xargs -0 -n 1 -P "$(nproc)" clang-tidy --quiet -p build/lint
+import json
+
+with open("build/lint/compile_commands.json") as database:
+    files = {entry["file"] for entry in json.load(database)}
+print(*sorted(file for file in files if file.endswith(".cpp")), sep="\0", end="")
+EOF
 echo "lint: no findings"
