@@ -47,7 +47,7 @@ def train_command(settings: Settings, resume: bool) -> None:
     check_sizes(settings, config)
     show_plan(settings, config, view)
     device = choose_device(settings, view)
-    with run_folder(settings, resume, view) as folder, StopRequest(view.line) as stop:
+    with run_folder(settings, resume, view) as folder, StopRequest() as stop:
         job = Job(settings, device, rows, held_out, view, stop)
         _describe(job)
         names = run_names(settings)

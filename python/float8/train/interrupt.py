@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 
 class StopRequest:
-    """While entered, the first signal only sets `requested`; a second one interrupts at once.
+    """While entered, the first signal only sets `requested`; a second one interrupts at once."""
 
-    Args:
-        notify: called with one line for the user when the first signal comes.
-    """
-
-    def __init__(self, notify: Callable[[str], None]) -> None:
+    def __init__(self) -> None:
         self.requested = False
-        self._notify = notify
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
@@ -33,4 +28,6 @@ class StopRequest:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        self._notify("stopping after this step (again: at once, without a checkpoint)")
+        # Not through a stream: the signal may have come in the middle of a print, and Python's
+        # streams cannot be entered twice.
+        os.write(2, b"\nstopping after this step (again: at once, without a checkpoint)\n")

@@ -179,7 +179,7 @@ def test_accumulation_weighs_every_target_token_the_same(config):
             ],
         )
         view = View()
-        job = Job(settings, CPU, load_rows(settings, "dataset"), None, view, StopRequest(view.line))
+        job = Job(settings, CPU, load_rows(settings, "dataset"), None, view, StopRequest())
         model = build_model(settings, read_model_config(settings), CPU)
         run = Run(job, "bf16", model, resume=False)
         values = run._take_step(endless(run.loader))
