@@ -30,13 +30,13 @@ build: .venv/package.stamp
 
 test: test-cpp test-python test-asan
 
-test-cpp: .venv/package.stamp .venv/system-tests.stamp
+test-cpp: build/system-tests.stamp .venv/package.stamp
 	.ci/cpp_tests.sh release
 
 test-python: .venv/package.stamp .venv/test.stamp
 	.venv/bin/python -m pytest
 
-test-asan: .venv/build.stamp .venv/system-tests.stamp
+test-asan: build/system-tests.stamp .venv/build.stamp
 	.ci/cpp_tests.sh asan
 
 bench: .venv/package.stamp .venv/test.stamp
@@ -66,8 +66,9 @@ clean:
 	@.ci/environment.sh $*
 	@touch $@
 
-.venv/system-tests.stamp: .venv/build.stamp
+build/system-tests.stamp: .ci/system_packages.sh
 	@.ci/system_packages.sh tests
+	@mkdir -p build
 	@touch $@
 
 .venv/package.stamp: .venv/build.stamp $(native)
