@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that the system has what PyPI does not: system_packages.sh python|tests|benchmarks...
+# Makes sure that the system has what PyPI does not: system_packages.sh python|tests...
 # As root it installs what is missing; otherwise it prints the one line to type, and fails.
 set -euo pipefail
 
@@ -24,7 +24,6 @@ for need in "$@"; do
       "$python" -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
       ;;
     tests) compiles gmock/gmock.h && compiles gtest/gtest.h || missing+=(libgtest-dev libgmock-dev) ;;
-    benchmarks) compiles benchmark/benchmark.h || missing+=(libbenchmark-dev) ;;
   esac
 done
 if ((${#missing[@]} == 0)); then
