@@ -1,24 +1,17 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
 #include <bit>
 #include <mutex>
-#include <vector>
 
 #include "src/ops/check.h"
+#include "src/ops/cpu/column_maxima.h"
 #include "src/ops/cpu/loops/convert.h"
 #include "src/ops/cpu/tensors.h"
 
 namespace float8::cpu {
 namespace {
-
-void maximum(std::vector<std::uint32_t>& into, const std::vector<std::uint32_t>& from) {
-  for (std::size_t i = 0; i < into.size(); ++i) {
-    into[i] = std::max(into[i], from[i]);
-  }
-}
 
 at::Tensor amax(const at::Tensor& x, at::IntArrayRef block) {
   ops::check_high_precision("amax", x);
@@ -49,9 +42,9 @@ Amax reduce_amax(const at::Tensor& x, bool tensor, bool rows, bool columns) {
   const std::int64_t m = x.size(0);
   const std::int64_t k = x.size(1);
   const Element element = element_of(x.scalar_type());
-  const auto* data = static_cast<const std::byte*>(x.const_data_ptr());
+  const std::int64_t row_bytes = k * x.element_size();
+  const auto* source = static_cast<const std::byte*>(x.const_data_ptr());
   const auto amax_loop = loops().amax[index_of(element)];
-  const auto columns_loop = loops().amax_columns[index_of(element)];
   const auto options = x.options().dtype(at::kFloat);
 
   Amax result;
@@ -62,27 +55,27 @@ Amax reduce_amax(const at::Tensor& x, bool tensor, bool rows, bool columns) {
   }
   std::mutex mutex;
   std::uint32_t tensor_bits = 0;
-  std::vector<std::uint32_t> column_bits(columns ? k : 0);
+  ColumnMaxima maxima(element, columns ? k : 0);
 
   at::parallel_for(0, m, grain(k), [&](std::int64_t begin, std::int64_t end) {
     std::uint32_t bits = 0;
-    std::vector<std::uint32_t> local_columns(column_bits.size());
-    for (std::int64_t r = begin; r < end; ++r) {
-      const std::byte* row = data + r * k * x.element_size();
-      if (tensor || rows) {
-        const std::uint32_t row_bits = amax_loop(row, k);
+    ColumnMaxima::Part part(maxima);
+    for (std::int64_t first = begin; first < end; first += kAmaxRows) {
+      const std::byte* data = source + first * row_bytes;
+      const std::int64_t count = std::min(kAmaxRows, end - first);
+      for (std::int64_t i = 0; i < count && (tensor || rows); ++i) {
+        const std::uint32_t row_bits = amax_loop(data + i * row_bytes, k);
         bits = std::max(bits, row_bits);
         if (rows) {
-          row_values[r] = amax_value(element, row_bits);
+          row_values[first + i] = amax_value(element, row_bits);
         }
       }
       if (columns) {
-        columns_loop(row, k, local_columns.data());
+        part.add_rows(data, count);
       }
     }
     const std::lock_guard<std::mutex> lock(mutex);
     tensor_bits = std::max(tensor_bits, bits);
-    maximum(column_bits, local_columns);
   });
 
   if (tensor) {
@@ -90,11 +83,7 @@ Amax reduce_amax(const at::Tensor& x, bool tensor, bool rows, bool columns) {
     *result.tensor.mutable_data_ptr<float>() = amax_value(element, tensor_bits);
   }
   if (columns) {
-    result.columns = at::empty({1, k}, options);
-    auto* values = result.columns.mutable_data_ptr<float>();
-    for (std::int64_t i = 0; i < k; ++i) {
-      values[i] = amax_value(element, column_bits[i]);
-    }
+    result.columns = maxima.values();
   }
   return result;
 }

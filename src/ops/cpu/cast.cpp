@@ -7,20 +7,17 @@
 
 #include "src/ops/check.h"
 #include "src/ops/cpu/tensors.h"
+#include "src/ops/cpu/transposed.h"
 
 namespace float8::cpu {
 namespace {
-
-// A tile's codes stay in the first-level cache. A column of it fills two whole cache lines of the
-// transposed copy, which lie pages apart from the next column's: fewer, and memory sets the pace.
-constexpr std::int64_t kTileRows = 128;
-constexpr std::int64_t kTileColumns = 256;
 
 // One layout that is being written. Rows and columns of the scale are those of x.
 struct Output {
   Output(const CastTarget& target, Element element)
       : data(bytes_of(target.data)),
         ld(target.data.size(1)),
+        stream(streams(target.data)),
         rows(row_scale(target.scale)),
         columns(column_scale(target.scale)) {
     const int format = target.data.scalar_type() == at::kFloat8_e4m3fn ? 0 : 1;
@@ -50,6 +47,7 @@ struct Output {
 
   std::uint8_t* data;
   std::int64_t ld;
+  bool stream;
   ScaleView rows;
   ScaleView columns;
   Loops::Cast cast_row;
@@ -74,7 +72,6 @@ at::Tensor cast(const at::Tensor& x, const at::Tensor& scale, at::ScalarType dty
 }  // namespace
 
 void cast_layouts(const at::Tensor& x, const CastTarget& straight, const CastTarget& transposed) {
-  const std::int64_t m = x.size(0);
   const std::int64_t k = x.size(1);
   const std::int64_t element_size = x.element_size();
   const auto* source = static_cast<const std::byte*>(x.const_data_ptr());
@@ -87,50 +84,37 @@ void cast_layouts(const at::Tensor& x, const CastTarget& straight, const CastTar
   const bool same_bytes = want_straight && want_transposed && straight.scale.numel() == 1 &&
                           transposed.scale.is_same(straight.scale);
 
-  // Without a transposed copy a tile is a row.
-  const std::int64_t tile_rows = want_transposed ? kTileRows : 1;
-  const std::int64_t tile_columns = want_transposed ? kTileColumns : std::max<std::int64_t>(k, 1);
-  const std::int64_t row_tiles = (m + tile_rows - 1) / tile_rows;
-  const std::int64_t column_tiles = (k + tile_columns - 1) / tile_columns;
-  // Tiles of one column follow each other: a thread then writes whole rows of the transposed copy.
-  const std::int64_t tiles = row_tiles * column_tiles;
-  at::parallel_for(
-      0, tiles, grain(tile_rows * tile_columns), [&](std::int64_t begin, std::int64_t end) {
-        alignas(64) std::uint8_t buffer[kTileRows * kTileColumns];
-        for (std::int64_t tile = begin; tile < end; ++tile) {
-          const std::int64_t r0 = tile % row_tiles * tile_rows;
-          const std::int64_t c0 = tile / row_tiles * tile_columns;
-          const std::int64_t rows = std::min(tile_rows, m - r0);
-          const std::int64_t columns = std::min(tile_columns, k - c0);
-          for (std::int64_t r = 0; r < rows; ++r) {
-            const std::byte* row = source + ((r0 + r) * k + c0) * element_size;
-            std::uint8_t* codes = buffer + r * kTileColumns;  // of a transposed copy
-            if (want_transposed) {
-              out_t.cast(row, r0 + r, c0, columns, codes);
-            }
-            if (want_straight) {
-              std::uint8_t* destination = out.data + (r0 + r) * out.ld + c0;
-              if (same_bytes) {
-                std::memcpy(destination, codes, columns);
-              } else {
-                out.cast(row, r0 + r, c0, columns, destination);
-              }
-              if (c0 + columns == k) {
-                std::memset(destination + columns, 0, out.ld - k);
-              }
-            }
-          }
-          if (want_transposed) {
-            std::uint8_t* destination = out_t.data + c0 * out_t.ld + r0;
-            loops().transpose(buffer, kTileColumns, rows, columns, destination, out_t.ld);
-            if (r0 + rows == m && out_t.ld > m) {
-              for (std::int64_t c = 0; c < columns; ++c) {
-                std::memset(destination + c * out_t.ld + rows, 0, out_t.ld - m);
-              }
-            }
-          }
-        }
-      });
+  const auto pad_straight = [&](std::int64_t r) {
+    std::memset(out.data + r * out.ld + k, 0, out.ld - k);
+  };
+  if (!want_transposed) {
+    at::parallel_for(0, x.size(0), grain(k), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t r = begin; r < end; ++r) {
+        out.cast(source + r * k * element_size, r, 0, k, out.data + r * out.ld);
+        pad_straight(r);
+      }
+    });
+    return;
+  }
+  write_transposed(x, transposed.data,
+                   [&](std::int64_t r, std::int64_t c, std::int64_t n, std::uint8_t* codes_t) {
+                     const std::byte* values = source + (r * k + c) * element_size;
+                     out_t.cast(values, r, c, n, codes_t);
+                     if (!want_straight) {
+                       return;
+                     }
+                     std::uint8_t* codes = out.data + r * out.ld + c;
+                     if (!same_bytes) {
+                       out.cast(values, r, c, n, codes);
+                     } else if (out.stream) {
+                       stream_copy(codes_t, n, codes);
+                     } else {
+                       std::memcpy(codes, codes_t, n);
+                     }
+                     if (c + n == k) {
+                       pad_straight(r);
+                     }
+                   });
 }
 
 TORCH_LIBRARY_IMPL(float8, CPU, m) { m.impl("cast", &cast); }

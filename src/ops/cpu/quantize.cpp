@@ -66,14 +66,21 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(
   const Copy copy = {ops::check_block("quantize_pair", block_any, ops::kOperandBlocks), false};
   const Copy copy_t = {ops::check_block("quantize_pair", block_t_any, ops::kOperandBlocks), true};
   const at::Tensor x = x_any.contiguous();
+  at::Tensor data = allocate(x, copy, format);
+  at::Tensor data_t = allocate(x, copy_t, format);
+  if (copy.block == kRowBlock && copy_t.block == kRowBlock) {
+    at::Tensor scale_t;  // amax at first
+    const at::Tensor scale = quantize_rows(x, data, format, power_of_two, &scale_t);
+    amax_to_scale_(scale_t, format, power_of_two);
+    cast_layouts(x, {}, {data_t, scale_t, /*from_amax=*/true});
+    return {data, scale_inv_of(scale), data_t, scale_inv_of(scale_t)};
+  }
   const Amax amax = reduce_amax(x, copy.block == kTensorBlock || copy_t.block == kTensorBlock,
                                 copy.block == kRowBlock, copy_t.block == kRowBlock);
   const at::Tensor scale = scale_of(copy, amax, format, power_of_two);
   const at::Tensor scale_t = copy.block == kTensorBlock && copy_t.block == kTensorBlock
                                  ? scale
                                  : scale_of(copy_t, amax, format, power_of_two);
-  at::Tensor data = allocate(x, copy, format);
-  at::Tensor data_t = allocate(x, copy_t, format);
   cast_layouts(x, {data, scale, /*from_amax=*/true}, {data_t, scale_t, /*from_amax=*/true});
   return {data, scale_inv_of(scale), data_t, scale_inv_of(scale_t)};
 }

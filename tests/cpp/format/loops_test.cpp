@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <new>
 #include <vector>
 
 namespace float8::cpu {
@@ -29,23 +30,26 @@ TEST_P(CpuLoops, AmaxIsTheLargestMagnitude) {
   }
 }
 
-TEST_P(CpuLoops, AmaxColumnsKeepsTheLargerOne) {
+TEST_P(CpuLoops, AmaxColumnsKeepsTheLargestOne) {
   for (int e = 0; e < kElements; ++e) {
     for_each_length([&](std::int64_t n) {
-      Buffer x(n * kSizeOf[e]);
+      const auto rows = static_cast<std::int64_t>(random() % (2 * kAmaxRows + 2));
+      Buffer x(rows * n * kSizeOf[e]);
       x.fill(random);
       Buffer amax(n * 4);
       std::vector<std::uint32_t> want(n);
       for (std::int64_t i = 0; i < n; ++i) {
-        const std::uint32_t bits =
-            e == 0 ? x.as<std::uint32_t>()[i] & 0x7FFFFFFFU : x.as<std::uint16_t>()[i] & 0x7FFFU;
-        const auto before = static_cast<std::uint32_t>(random()) % (e == 0 ? 0x7FFFFFFFU : 0x7FFFU);
-        amax.as<std::uint32_t>()[i] = before;
-        want[i] = std::max(before, bits);
+        want[i] = static_cast<std::uint32_t>(random()) % (e == 0 ? 0x7FFFFFFFU : 0x7FFFU);
+        amax.as<std::uint32_t>()[i] = want[i];
+        for (std::int64_t at = i; at < rows * n; at += n) {
+          const std::uint32_t bits = e == 0 ? x.as<std::uint32_t>()[at] & 0x7FFFFFFFU
+                                            : x.as<std::uint16_t>()[at] & 0x7FFFU;
+          want[i] = std::max(want[i], bits);
+        }
       }
-      loops().amax_columns[e](x.as(), n, amax.as<std::uint32_t>());
+      loops().amax_columns[e](x.as(), rows, n, amax.as<std::uint32_t>());
       ASSERT_TRUE(std::equal(want.begin(), want.end(), amax.as<std::uint32_t>()))
-          << "element " << e << ", n " << n;
+          << "element " << e << ", " << rows << " x " << n;
       amax.expect_untouched_beyond();
     });
   }
@@ -110,9 +114,32 @@ TEST_P(CpuLoops, TransposeMovesEveryByte) {
         want.bytes()[c * ld_out + r] = in.bytes()[r * ld_in + c];
       }
     }
-    loops().transpose(in.bytes(), ld_in, rows, columns, out.bytes(), ld_out);
+    loops().transpose(in.bytes(), ld_in, rows, columns, out.bytes(), ld_out, false);
     ASSERT_TRUE(out == want) << rows << " x " << columns;  // what lies between rows stays untouched
     out.expect_untouched_beyond();
+  }
+}
+
+TEST_P(CpuLoops, TransposeStreamsWholeLinesAndTails) {
+  for (const std::int64_t rows : {0, 1, 16, 48, 63, 64, 65, 100, 192}) {
+    for (const std::int64_t columns : {1, 15, 16, 33, 80}) {
+      const std::int64_t ld_out = (rows / kCacheLine + 2) * kCacheLine;
+      Buffer in(rows * columns);
+      in.fill(random);
+      const auto size = static_cast<std::size_t>(columns * ld_out);
+      const std::align_val_t line{kCacheLine};
+      auto* out = new (line) std::uint8_t[size];
+      std::vector<std::uint8_t> want(size, 0xA5);
+      std::copy(want.begin(), want.end(), out);
+      for (std::int64_t r = 0; r < rows; ++r) {
+        for (std::int64_t c = 0; c < columns; ++c) {
+          want[c * ld_out + r] = in.bytes()[r * columns + c];
+        }
+      }
+      loops().transpose(in.bytes(), columns, rows, columns, out, ld_out, true);
+      EXPECT_TRUE(std::equal(want.begin(), want.end(), out)) << rows << " x " << columns;
+      ::operator delete[](out, line);
+    }
   }
 }
 

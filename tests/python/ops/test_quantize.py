@@ -106,3 +106,18 @@ def test_input_is_not_changed():
     before = x.clone()
     ops.quantize_pair(x, ref.E4M3, ref.TENSOR, ref.ROW, True)
     assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+@pytest.mark.parametrize("shape", [(4160, 2112), (2112, 4111)])
+def test_copies_larger_than_caches(shape, block):
+    # The CPU writes them past its caches where their rows start cache lines, and both are tried.
+    x = torch.randn(shape, dtype=torch.bfloat16) * torch.randn(1, shape[1]).exp().bfloat16()
+    expected = ref.quantize(x, torch.float8_e4m3fn, block, False)
+    expected_t = ref.quantize(x, torch.float8_e4m3fn, block, False, True)
+    data, scale, data_t, scale_t = ops.quantize_pair(x, torch.float8_e4m3fn, block, block)
+    assert_quantized((data, scale), expected)
+    assert_quantized((data_t, scale_t), expected_t)
+    transposed = ops.quantize(x, torch.float8_e4m3fn, block, False, True)
+    assert_quantized(transposed, expected_t)
+    assert_codes(ops.transpose(data), data.t().contiguous().view(torch.uint8))

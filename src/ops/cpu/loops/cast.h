@@ -22,13 +22,31 @@ std::uint32_t amax(const void* data, std::int64_t n) {
   return static_cast<std::uint32_t>(result);
 }
 
-template <class E>
-void amax_columns(const void* data, std::int64_t n, std::uint32_t* __restrict amax) {
-  const auto* __restrict x = static_cast<const typename E::Storage*>(data);
+// kRows rows at a time: the maxima so far are wider than the values, and are read and written once
+// for all of them.
+template <class E, std::int64_t kRows>
+void amax_columns_of(const typename E::Storage* __restrict x, std::int64_t n,
+                     std::uint32_t* __restrict amax) {
   for (std::int64_t i = 0; i < n; ++i) {
-    const std::int32_t magnitude = E::magnitude(x[i]);
+    auto largest = E::magnitude(x[i]);
+    for (std::int64_t r = 1; r < kRows; ++r) {
+      const auto magnitude = E::magnitude(x[r * n + i]);
+      largest = magnitude > largest ? magnitude : largest;
+    }
     const auto before = static_cast<std::int32_t>(amax[i]);
-    amax[i] = static_cast<std::uint32_t>(magnitude > before ? magnitude : before);
+    amax[i] = static_cast<std::uint32_t>(largest > before ? largest : before);
+  }
+}
+
+template <class E>
+void amax_columns(const void* data, std::int64_t rows, std::int64_t n, std::uint32_t* amax) {
+  const auto* x = static_cast<const typename E::Storage*>(data);
+  std::int64_t r = 0;
+  for (; r + kAmaxRows <= rows; r += kAmaxRows) {
+    amax_columns_of<E, kAmaxRows>(x + r * n, n, amax);
+  }
+  for (; r < rows; ++r) {
+    amax_columns_of<E, 1>(x + r * n, n, amax);
   }
 }
 

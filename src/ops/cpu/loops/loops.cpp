@@ -8,53 +8,10 @@
 #include "src/ops/cpu/loops/cast.h"
 #include "src/ops/cpu/loops/convert.h"
 #include "src/ops/cpu/loops/loops.h"
+#include "src/ops/cpu/loops/transpose.h"
 
 namespace float8::cpu {
 namespace {
-
-using Bytes16 = std::uint8_t __attribute__((vector_size(16)));
-
-// One step of a perfect shuffle; four of them transpose a 16 x 16 matrix of bytes.
-inline void interleave(const Bytes16* in, Bytes16* out) {
-  for (std::size_t i = 0; i < 8; ++i) {
-    out[2 * i] = __builtin_shufflevector(in[i], in[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21,
-                                         6, 22, 7, 23);
-    out[2 * i + 1] = __builtin_shufflevector(in[i], in[i + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28,
-                                             13, 29, 14, 30, 15, 31);
-  }
-}
-
-void transpose_16x16(const std::uint8_t* in, std::int64_t ld_in, std::uint8_t* out,
-                     std::int64_t ld_out) {
-  Bytes16 a[16];
-  Bytes16 b[16];
-  for (int i = 0; i < 16; ++i) {
-    __builtin_memcpy(&a[i], in + i * ld_in, 16);
-  }
-  interleave(a, b);
-  interleave(b, a);
-  interleave(a, b);
-  interleave(b, a);
-  for (int i = 0; i < 16; ++i) {
-    __builtin_memcpy(out + i * ld_out, &a[i], 16);
-  }
-}
-
-void transpose(const std::uint8_t* in, std::int64_t ld_in, std::int64_t rows, std::int64_t columns,
-               std::uint8_t* out, std::int64_t ld_out) {
-  const std::int64_t whole_rows = rows / 16 * 16;
-  const std::int64_t whole_columns = columns / 16 * 16;
-  for (std::int64_t c = 0; c < whole_columns; c += 16) {
-    for (std::int64_t r = 0; r < whole_rows; r += 16) {
-      transpose_16x16(in + r * ld_in + c, ld_in, out + c * ld_out + r, ld_out);
-    }
-  }
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t c = r < whole_rows ? whole_columns : 0; c < columns; ++c) {
-      out[c * ld_out + r] = in[r * ld_in + c];
-    }
-  }
-}
 
 template <Format kFormat>
 void decode_float(const std::uint8_t* __restrict in, std::int64_t n, float* __restrict out) {

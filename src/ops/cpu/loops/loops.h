@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "float8/format.h"
+#include "src/ops/cpu/loops/stream.h"
 
 // The inner loops of the CPU backend: no torch, no allocation, no threads. loops.cpp is compiled
 // once for each instruction set, and loops() picks one when the library is first used.
@@ -21,8 +22,10 @@ struct Loops {
   /// infinity over finite values.
   std::uint32_t (*amax[kElements])(const void* x, std::int64_t n);
 
-  /// amax[i] = max(amax[i], |x[i]|), as bits.
-  void (*amax_columns[kElements])(const void* x, std::int64_t n, std::uint32_t* amax);
+  /// amax[i] = max(amax[i], |x[r][i]|) over all rows of x [rows][n], as bits. Fastest with a
+  /// multiple of kAmaxRows rows.
+  void (*amax_columns[kElements])(const void* x, std::int64_t rows, std::int64_t n,
+                                  std::uint32_t* amax);
 
   /// out[i] = encode(float(x[i]) * scale).
   using Cast = void (*)(const void* x, std::int64_t n, float scale, std::uint8_t* out);
@@ -40,9 +43,10 @@ struct Loops {
   CastColumnsTable cast_columns;
   CastColumnsTable cast_columns_bounded;
 
-  /// out[c][r] = in[r][c] for bytes; ld_* are the distances of rows.
+  /// out[c][r] = in[r][c] for bytes; ld_* are the distances of rows. stream: with
+  /// stream_copy, out and ld_out being multiples of kCacheLine; the caller finishes.
   void (*transpose)(const std::uint8_t* in, std::int64_t ld_in, std::int64_t rows,
-                    std::int64_t columns, std::uint8_t* out, std::int64_t ld_out);
+                    std::int64_t columns, std::uint8_t* out, std::int64_t ld_out, bool stream);
 
   /// The exact values of FP8 codes.
   void (*decode_float[kFormats])(const std::uint8_t* in, std::int64_t n, float* out);
@@ -60,6 +64,9 @@ struct Loops {
                          void* out);
   Store store[kElements];
 };
+
+/// Rows that amax_columns reads together.
+inline constexpr std::int64_t kAmaxRows = 4;
 
 /// Rows of one panel of decode_panel.
 inline constexpr std::int64_t kPanel = 64;
