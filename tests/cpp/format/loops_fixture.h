@@ -104,7 +104,10 @@ inline const Variant kVariants[] = {
     {"baseline", &kBaselineLoops, [] { return true; }},
 #if defined(__x86_64__)
     {"avx2", &kAvx2Loops,
-     [] { return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0; }},
+     [] {
+       return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
+              __builtin_cpu_supports("f16c") != 0;
+     }},
     {"avx512", &kAvx512Loops,
      [] {
        return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&

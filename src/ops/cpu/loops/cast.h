@@ -5,6 +5,7 @@
 
 #include "float8/format.h"
 #include "src/ops/cpu/loops/convert.h"
+#include "src/ops/cpu/loops/widen.h"
 
 // The loops of quantization: amax and casts. Included by loops.cpp only, once for each instruction
 // set. Written so that GCC vectorises them; look at the assembly after a change.
@@ -102,6 +103,31 @@ void cast_columns(const void* data, std::int64_t n, const float* __restrict scal
   const auto* __restrict x = static_cast<const typename E::Storage*>(data);
   for (std::int64_t i = 0; i < n; ++i) {
     out[i] = Encoder::template encode<E, kFormat>(x[i], scale[i]);
+  }
+}
+
+// float16 by way of float32, where that is one instruction.
+constexpr std::int64_t kWidened = 256;
+
+template <class Encoder, Format kFormat>
+void cast_float16(const void* data, std::int64_t n, float scale, std::uint8_t* out) {
+  const auto* x = static_cast<const std::uint16_t*>(data);
+  float wide[kWidened];
+  for (std::int64_t i = 0; i < n; i += kWidened) {
+    const std::int64_t count = n - i < kWidened ? n - i : kWidened;
+    widen_float16(x + i, count, wide);
+    cast<Encoder, Float32, kFormat>(wide, count, scale, out + i);
+  }
+}
+
+template <class Encoder, Format kFormat>
+void cast_columns_float16(const void* data, std::int64_t n, const float* scale, std::uint8_t* out) {
+  const auto* x = static_cast<const std::uint16_t*>(data);
+  float wide[kWidened];
+  for (std::int64_t i = 0; i < n; i += kWidened) {
+    const std::int64_t count = n - i < kWidened ? n - i : kWidened;
+    widen_float16(x + i, count, wide);
+    cast_columns<Encoder, Float32, kFormat>(wide, count, scale + i, out + i);
   }
 }
 

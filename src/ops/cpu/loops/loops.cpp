@@ -81,7 +81,7 @@ constexpr Loops::CastTable cast_table() {
   return {{
       {cast<Encoder, Float32, kE4M3>, cast<Encoder, Float32, kE5M2>},
       {cast<Encoder, BFloat16, kE4M3>, cast<Encoder, BFloat16, kE5M2>},
-      {cast<Encoder, Float16, kE4M3>, cast<Encoder, Float16, kE5M2>},
+      {cast_float16<Encoder, kE4M3>, cast_float16<Encoder, kE5M2>},
   }};
 }
 
@@ -90,7 +90,7 @@ constexpr Loops::CastColumnsTable cast_columns_table() {
   return {{
       {cast_columns<Encoder, Float32, kE4M3>, cast_columns<Encoder, Float32, kE5M2>},
       {cast_columns<Encoder, BFloat16, kE4M3>, cast_columns<Encoder, BFloat16, kE5M2>},
-      {cast_columns<Encoder, Float16, kE4M3>, cast_columns<Encoder, Float16, kE5M2>},
+      {cast_columns_float16<Encoder, kE4M3>, cast_columns_float16<Encoder, kE5M2>},
   }};
 }
 
