@@ -89,7 +89,7 @@ def share(times: Timings, moved: int, copied: int) -> Spread:
 def main() -> None:
     """Runs every dtype, recipe and layout."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=41)
     parser.add_argument("--rows", type=int, default=4096)
     parser.add_argument("--columns", type=int, default=4096)
     arguments = parser.parse_args()
