@@ -1,0 +1,48 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+
+namespace float8::kernels {
+
+enum class DataType : std::uint8_t { kE4M3, kE5M2, kBFloat16, kFloat16, kFloat32 };
+
+/// How a GEMM takes its operands' scale_inv (both operands the same way).
+enum class ScaleMode : std::uint8_t {
+  kTensor,  ///< one for each operand
+  kOuter,   ///< one for each row of A and each row of B; compute capability 9.0 only
+};
+
+/// D[m, n] = A[m, k] B[n, k]^T, row-major and contiguous: everything that a choice of algorithm
+/// depends on, and so the key of the plan cache.
+struct GemmProblem {
+  std::int64_t m;
+  std::int64_t n;
+  std::int64_t k;
+  DataType a;
+  DataType b;
+  DataType d;
+  ScaleMode scales = ScaleMode::kTensor;
+  bool bias = false;        ///< [n], of D's type (bfloat16 for a float32 D), added in the epilogue
+  bool accumulate = false;  ///< D += instead of D =
+  bool fast_accumulation = false;
+  /// log2 of the alignment of each pointer in bytes, at most 8 (256 bytes).
+  std::uint8_t alignment_a = 8;
+  std::uint8_t alignment_b = 8;
+  std::uint8_t alignment_d = 8;
+  std::uint8_t alignment_bias = 8;
+  int device = 0;
+  int compute_capability = 90;  ///< 10 * major + minor
+
+  auto operator<=>(const GemmProblem&) const = default;
+};
+
+/// Why cuBLASLt does not run this problem on this device: what is required, what came, what to do
+/// (a rule of its documentation); empty where it does.
+std::string unsupported(const GemmProblem& problem);
+
+/// log2 of a pointer's alignment, at most 8.
+std::uint8_t alignment_of(const void* pointer);
+
+}  // namespace float8::kernels
