@@ -9,9 +9,6 @@
 
 namespace float8::kernels {
 
-/// Bytes of workspace that plans may use; 256-byte aligned, one for each device and stream.
-inline constexpr std::size_t kGemmWorkspaceBytes = std::size_t{32} << 20;
-
 /// Device pointers of one GEMM.
 struct GemmArguments {
   const void* a;
@@ -20,7 +17,7 @@ struct GemmArguments {
   const float* scale_inv_a;
   const float* scale_inv_b;
   const void* bias = nullptr;
-  void* workspace = nullptr;  ///< kGemmWorkspaceBytes
+  void* workspace = nullptr;  ///< the problem's workspace_bytes, 256-byte aligned
   cudaStream_t stream = nullptr;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -32,6 +33,7 @@ struct GemmProblem {
   std::uint8_t alignment_b = 8;
   std::uint8_t alignment_d = 8;
   std::uint8_t alignment_bias = 8;
+  std::size_t workspace_bytes = std::size_t{32} << 20;  ///< that an algorithm may use
   int device = 0;
   int compute_capability = 90;  ///< 10 * major + minor
 

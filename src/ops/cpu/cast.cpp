@@ -85,7 +85,8 @@ void cast_layouts(const at::Tensor& x, const CastTarget& straight, const CastTar
                           transposed.scale.is_same(straight.scale);
 
   const auto pad_straight = [&](std::int64_t r) {
-    std::memset(out.data + r * out.ld + k, 0, out.ld - k);
+    // memset may not be given a null pointer, which data of no bytes has.
+    std::fill_n(out.data + r * out.ld + k, out.ld - k, std::uint8_t{0});
   };
   if (!want_transposed) {
     at::parallel_for(0, x.size(0), grain(k), [&](std::int64_t begin, std::int64_t end) {

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <ATen/cuda/CUDAContextLight.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAGuard.h>
+#include <c10/cuda/CUDAStream.h>
+
+#include <cublasLt.h>
+
+// What the operators need of the device and of torch's CUDA runtime, in one place. In the tests
+// tests/host_cuda/src/ops/cuda/device.h takes this header's place, and the operators, with the
+// kernels under them, run on a machine without a GPU.
+namespace float8::cuda {
+
+/// The device of a call's tensors: current while this lives, with torch's current stream. Asks the
+/// device nothing.
+class Device {
+ public:
+  explicit Device(const at::Tensor& tensor)
+      : guard_(tensor.device()), stream_(c10::cuda::getCurrentCUDAStream(tensor.get_device())) {}
+
+  [[nodiscard]] int index() const { return guard_.current_device().index(); }
+  [[nodiscard]] cudaStream_t stream() const { return stream_.stream(); }
+
+  /// 10 * major + minor.
+  [[nodiscard]] int compute_capability() const {
+    const cudaDeviceProp& properties = *at::cuda::getCurrentDeviceProperties();
+    return 10 * properties.major + properties.minor;
+  }
+  [[nodiscard]] cublasLtHandle_t blas() const { return at::cuda::getCurrentCUDABlasLtHandle(); }
+
+  /// torch's own workspace for this thread's GEMMs on this stream: what is written there is done
+  /// with when the next kernel of the stream that uses it starts.
+  [[nodiscard]] void* workspace() const { return at::cuda::getCUDABlasLtWorkspace(); }
+  [[nodiscard]] std::size_t workspace_bytes() const {
+    static const std::size_t bytes = at::cuda::getCUDABlasLtWorkspaceSize();  // reads variables
+    return bytes;
+  }
+
+ private:
+  c10::cuda::CUDAGuard guard_;
+  c10::cuda::CUDAStream stream_;
+};
+
+/// An error for a launch that failed.
+inline void check_launch(const char* op, cudaError_t status) {
+  TORCH_CHECK(status == cudaSuccess, "[", op,
+              "] the kernel was not launched: ", cudaGetErrorString(status));
+}
+
+}  // namespace float8::cuda
