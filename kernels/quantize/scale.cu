@@ -1,5 +1,7 @@
-#include "float8/scaling.h"
 #include "kernels/quantize/scale.h"
+
+#include "float8/scaling.h"
+#include "kernels/device.h"
 
 namespace float8::kernels {
 namespace {
@@ -26,9 +28,9 @@ cudaError_t launch_amax_to_scale(const float* amax, float* scale, std::int64_t n
     return cudaSuccess;
   }
   const std::int64_t blocks = (n + kThreads - 1) / kThreads;
-  const auto grid = static_cast<unsigned>(blocks < kMaxBlocks ? blocks : kMaxBlocks);
-  amax_to_scale_kernel<<<grid, kThreads, 0, stream>>>(amax, scale, n, format, power_of_two);
-  return cudaGetLastError();
+  const LaunchShape shape = {.blocks = blocks < kMaxBlocks ? blocks : kMaxBlocks,
+                             .threads = kThreads};
+  return launch(amax_to_scale_kernel, shape, stream, amax, scale, n, format, power_of_two);
 }
 
 }  // namespace float8::kernels
