@@ -168,7 +168,7 @@ at::Tensor scaled_mm(const at::Tensor& a, const at::Tensor& b, const at::Tensor&
   const at::Tensor bias = bias_any.has_value() ? bias_any->contiguous() : at::Tensor();
   if (a.numel() == 0 || b.numel() == 0) {
     const at::Tensor out = at::zeros({a.size(0), b.size(0)}, a.options().dtype(out_dtype));
-    return bias.defined() ? out + bias : out;
+    return bias.defined() ? out.add(bias) : out;
   }
   const Operands operands = operands_of(a, b, scale_inv_a, scale_inv_b);
   if (emulate) {

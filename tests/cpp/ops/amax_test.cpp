@@ -12,10 +12,7 @@ namespace {
 constexpr at::ScalarType kDtypes[] = {at::kFloat, at::kBFloat16, at::kHalf};
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-class Amax : public OnBackend {
- protected:
-  Amax() : OnBackend({"amax"}) {}
-};
+class Amax : public OnBackend {};
 
 TEST_P(Amax, IsTheLargestMagnitudeOfEachBlock) {
   for (const at::ScalarType dtype : kDtypes) {
@@ -67,10 +64,7 @@ TEST_P(Amax, ReadsAnyStrides) {
 
 FLOAT8_ON_EVERY_BACKEND(Amax);
 
-class AmaxToScale : public OnBackend {
- protected:
-  AmaxToScale() : OnBackend({"amax_to_scale"}) {}
-};
+class AmaxToScale : public OnBackend {};
 
 // scaling.h, which tests/cpp/format holds to whole numbers, is what every backend must compute.
 TEST_P(AmaxToScale, IsThatOfScalingHBitForBit) {

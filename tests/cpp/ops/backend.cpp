@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "tests/cpp/ops/reference.h"
+
 namespace float8::testing {
 namespace {
 
@@ -25,10 +27,13 @@ const std::set<std::string>& leaf_operators() {
 
 const std::vector<Backend>& backends() {
   static const std::vector<Backend> all = {
-      {"Cpu", at::kCPU, leaf_operators()},
-      {"CpuFloat32Gemm", at::kCPU, leaf_operators(), /*onednn=*/false},
-      // The others follow; until then tests/cpp/ops/coverage_test.cpp holds this list to the truth.
-      {"Cuda", at::Device(at::kCUDA, 0), {"amax_to_scale"}},
+      {.name = "Cpu"},
+      {.name = "CpuFloat32Gemm", .onednn = false},
+      {.name = "HostCuda90", .fuses_bias = true, .host_cuda = 90},
+      {.name = "HostCuda89", .host_cuda = 89},
+      {.name = "HostCudaEmulated", .host_cuda = 80, .product = HostProduct::kFloat32},
+      {.name = "CudaEmulated", .device = at::Device(at::kCUDA, 0)},
+      {.name = "Cuda", .device = at::Device(at::kCUDA, 0), .emulate = false, .fuses_bias = true},
   };
   return all;
 }
@@ -41,18 +46,22 @@ void OnBackend::SetUp() {
     }
     GTEST_SKIP() << "torch sees no GPU";
   }
-  std::string missing;
-  for (const std::string& name : needs_) {
-    missing += backend.operators.count(name) > 0 ? "" : " " + name;
+  if (backend.host_cuda != 0) {
+    if (!has_host_cuda()) {
+      GTEST_SKIP() << "built without CUDA's headers";
+    }
+    host_cuda_ = std::make_unique<HostCuda>(backend.host_cuda, backend.product);
   }
-  if (!missing.empty()) {
-    GTEST_SKIP() << "the " << backend.name << " backend has no kernel yet for:" << missing;
-  }
+  constexpr double kHopperRoundoff = 0x1p-12;  // not yet seen on a GPU
+  tensor_core_roundoff = backend.emulate ? 0 : kHopperRoundoff;
   at::globalContext().setUserEnabledMkldnn(backend.onednn);
   at::manual_seed(7);
 }
 
-void OnBackend::TearDown() { at::globalContext().setUserEnabledMkldnn(true); }
+void OnBackend::TearDown() {
+  host_cuda_.reset();
+  at::globalContext().setUserEnabledMkldnn(true);
+}
 
 at::Tensor OnBackend::random(at::IntArrayRef sizes, at::ScalarType dtype) const {
   at::Tensor x = at::randn(sizes);

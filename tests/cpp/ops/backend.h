@@ -3,10 +3,13 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <ostream>
 #include <set>
 #include <string>
 #include <vector>
+
+#include "tests/cpp/ops/host_cuda.h"
 
 // One conformance suite for every backend: a test is written once, against the contracts in ops.h,
 // and runs for each entry of backends().
@@ -14,9 +17,12 @@ namespace float8::testing {
 
 struct Backend {
   std::string name;
-  at::Device device;
-  std::set<std::string> operators;  ///< those that this backend has, by their names in schema.cpp
-  bool onednn = true;               ///< false: the CPU's product in float32 instead of bfloat16
+  at::Device device = at::kCPU;
+  bool emulate = true;      ///< what the tests ask for; the host's FP8 product ignores it
+  bool onednn = true;       ///< false: the CPU's product in float32 instead of bfloat16
+  bool fuses_bias = false;  ///< a GEMM with scales for rows adds the bias before it rounds
+  int host_cuda = 0;        ///< not 0: the CUDA backend on the host, of this compute capability
+  HostProduct product = HostProduct::kFp8;
 };
 
 /// The name, in the place of bytes, in a failing test's message.
@@ -25,15 +31,13 @@ inline void PrintTo(const Backend& backend, std::ostream* stream) { *stream << b
 /// The operators that work on tensors; each backend has a kernel of its own for them.
 const std::set<std::string>& leaf_operators();
 
-/// CPU (with each of its two GEMMs) and CUDA.
+/// CPU (with each of its two GEMMs), CUDA on the host (with each way that its GEMMs take) and CUDA.
 const std::vector<Backend>& backends();
 
-/// A test that needs some operators. It is skipped where there is no GPU, or fails if
-/// FLOAT8_REQUIRE_CUDA=1 promised one; and skipped where the backend has no kernel yet.
+/// A test for each backend. It is skipped where there is no GPU, or fails if FLOAT8_REQUIRE_CUDA=1
+/// promised one.
 class OnBackend : public ::testing::TestWithParam<Backend> {
  protected:
-  explicit OnBackend(std::set<std::string> needs) : needs_(std::move(needs)) {}
-
   void SetUp() override;
   void TearDown() override;
 
@@ -44,7 +48,7 @@ class OnBackend : public ::testing::TestWithParam<Backend> {
   at::Tensor random(at::IntArrayRef sizes, at::ScalarType dtype = at::kFloat) const;
 
  private:
-  std::set<std::string> needs_;
+  std::unique_ptr<HostCuda> host_cuda_;
 };
 
 /// The first line of what `call` throws; "" where it throws nothing.

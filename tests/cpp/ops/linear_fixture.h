@@ -13,7 +13,7 @@
 
 namespace float8::testing {
 
-/// The recipe of that name, with emulation: it is the same on every backend.
+/// The recipe of that name, with emulation: what the CPU needs.
 inline LinearRecipe recipe_named(const std::string& name) {
   Float8LinearConfig config = Float8LinearConfig::from_recipe_name(name);
   config.emulate = true;
@@ -76,7 +76,11 @@ struct ReferenceLinear {
 
 class LinearOperator : public OnBackend {
  protected:
-  LinearOperator() : OnBackend({"quantize", "quantize_pair", "scaled_mm", "transpose"}) {}
+  static LinearRecipe recipe_named(const std::string& name) {
+    LinearRecipe recipe = testing::recipe_named(name);
+    recipe.emulate = GetParam().emulate;
+    return recipe;
+  }
 
   LinearOperands operands(std::vector<std::int64_t> tokens, std::int64_t k, std::int64_t n,
                           at::ScalarType dtype, bool with_bias) const {

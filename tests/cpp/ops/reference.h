@@ -92,13 +92,19 @@ inline double unit_roundoff(at::ScalarType dtype) {
   return dtype == at::kFloat ? 0x1p-24 : dtype == at::kBFloat16 ? 0x1p-8 : 0x1p-11;
 }
 
+/// What a backend's products add to the error of float32 sums, of sum |a b|: 0, or what tensor
+/// cores cut off (13 fractional bits are kept of each sum of 32 products: Fasi et al. 2021; for
+/// Hopper Khattak and Mikaitis 2025, arXiv 2512.07004). OnBackend sets it.
+inline double tensor_core_roundoff = 0;
+
 /// A product in double, and how far a float32 accumulation may be from it: each of K products and
 /// sums, and the two scales, is off by at most 2^-24 of the sum of magnitudes.
 struct ReferenceProduct {
   ReferenceProduct() = default;
   ReferenceProduct(const at::Tensor& a, const at::Tensor& b)
       : value(at::mm(a, b.t())),
-        bound(at::mm(a.abs(), b.abs().t()) * (static_cast<double>(a.size(1) + 4) * 0x1p-24)) {}
+        bound(at::mm(a.abs(), b.abs().t()) *
+              (static_cast<double>(a.size(1) + 4) * 0x1p-24 + tensor_core_roundoff)) {}
   at::Tensor value;
   at::Tensor bound;
 };

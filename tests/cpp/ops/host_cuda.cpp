@@ -1,0 +1,41 @@
+#include "tests/cpp/ops/host_cuda.h"
+
+#include "src/ops/cuda/device.h"
+#include "src/ops/cuda/operators.h"
+
+namespace float8::testing {
+namespace {
+
+HostProduct product_in_use = HostProduct::kFp8;
+
+at::Tensor scaled_mm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& scale_inv_a,
+                     const at::Tensor& scale_inv_b, const std::optional<at::Tensor>& bias,
+                     at::ScalarType out_dtype, bool use_fast_accum, bool /*emulate*/) {
+  return cuda::scaled_mm(a, b, scale_inv_a, scale_inv_b, bias, out_dtype, use_fast_accum,
+                         product_in_use == HostProduct::kFloat32);
+}
+
+}  // namespace
+
+class HostCuda::Registration {
+ public:
+  Registration()
+      : library_(torch::Library::IMPL, "float8", c10::DispatchKey::CPU, __FILE__, __LINE__) {
+    cuda::implement_operators(library_, &scaled_mm);
+  }
+
+ private:
+  torch::Library library_;
+};
+
+HostCuda::HostCuda(int compute_capability, HostProduct product) {
+  cuda::host_compute_capability = compute_capability;
+  product_in_use = product;
+  registration_ = std::make_unique<Registration>();
+}
+
+HostCuda::~HostCuda() = default;
+
+bool has_host_cuda() { return true; }
+
+}  // namespace float8::testing
