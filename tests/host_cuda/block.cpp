@@ -6,6 +6,7 @@
 #include <map>
 #include <numeric>
 #include <tuple>
+#include <utility>
 
 #include "sanitizers.h"
 
@@ -90,10 +91,7 @@ void BlockRunner::begin(const Launch& launch, const std::function<void()>& threa
   std::iota(lane_order_.begin(), lane_order_.end(), 0U);
   std::shuffle(lane_order_.begin(), lane_order_.end(), random);
   warp_tokens_.resize(warp_order_.size());
-  release(&between_blocks_);
 }
-
-void BlockRunner::end() { acquire(&between_blocks_); }
 
 void BlockRunner::run(std::int64_t block) {
   SharedMemory shared(launch_.shared_bytes);
@@ -104,11 +102,13 @@ void BlockRunner::run(std::int64_t block) {
   for (unsigned i = 0; i < launch_.threads; ++i) {
     threads_[i]->state = State::kReady;
   }
+  release(&start_token_);
   do {
     for (const unsigned warp : warp_order_) {
       run_warp(warp);
     }
   } while (finish_sync_threads());
+  acquire(&end_token_);
 }
 
 void BlockRunner::run_warp(std::size_t warp) {
@@ -127,11 +127,9 @@ void BlockRunner::run_thread(Thread& thread) {
   running_ = &thread;
   thread.fiber->resume();
   if (!error_.empty()) {
-    const std::string error = "thread " + std::to_string(thread.index) + " of block " +
-                              std::to_string(blockIdx.x) + ": " + error_;
-    error_.clear();
-    threads_.clear();  // the other fibers stand in the middle of the kernel
-    throw Error(error);
+    acquire(&end_token_);  // the message
+    give_up("thread " + std::to_string(thread.index) + " of block " + std::to_string(blockIdx.x) +
+            ": " + std::exchange(error_, ""));
   }
 }
 
@@ -168,15 +166,23 @@ bool BlockRunner::finish_sync_threads() {
     const bool together = waits ? thread.state == one.state && same(thread.where, one.where)
                                 : thread.state == State::kReturned;
     if (!together) {
-      const std::string error = what_they_do();
-      threads_.clear();
-      throw Error(error);
+      give_up(what_they_do());
     }
   }
   for (unsigned i = 0; waits && i < launch_.threads; ++i) {
     threads_[i]->state = State::kReady;
   }
   return waits;
+}
+
+// The fibers stand somewhere in the kernel, so the next launch makes new ones.
+void BlockRunner::give_up(const std::string& error) {
+  for (const auto& thread : threads_) {
+    thread->fiber->release(&end_token_);
+  }
+  acquire(&end_token_);
+  threads_.clear();
+  throw Error(error);
 }
 
 std::string BlockRunner::what_they_do() const {
@@ -225,14 +231,14 @@ std::uint32_t BlockRunner::wait(State state, std::uint32_t value, std::source_lo
 void BlockRunner::thread_main(void* thread) {
   auto& self = *static_cast<Thread*>(thread);
   for (;;) {
-    acquire(&self.runner->between_blocks_);
+    acquire(&self.runner->start_token_);
     try {
       (*self.runner->body_)();
     } catch (const std::exception& error) {
       self.runner->error_ = error.what();
     }
     self.state = State::kReturned;
-    release(&self.runner->between_blocks_);
+    release(&self.runner->end_token_);
     self.fiber->suspend();
   }
 }

@@ -20,12 +20,10 @@ enum class State : std::uint8_t { kReady, kSyncThreads, kSyncWarp, kWarpMax, kRe
 /// The fibers of one OS thread's blocks, which it runs one after another.
 class BlockRunner {
  public:
-  /// Before a launch: its shape and what each thread calls.
+  /// Before a launch: its shape, what each thread calls, and what draws the order of threads.
   void begin(const Launch& launch, const std::function<void()>& thread, std::uint64_t seed);
-  /// Runs a block to its end, or throws its Error; then only reset() may follow.
+  /// Runs a block to its end, or throws its Error.
   void run(std::int64_t block);
-  /// After a launch's last block.
-  void end();
 
   /// Called on a fiber of the block: waits with the others. Returns the warp's largest value.
   std::uint32_t wait(State state, std::uint32_t value, std::source_location where);
@@ -51,6 +49,7 @@ class BlockRunner {
   void run_warp(std::size_t warp);
   bool finish_warp_operation(std::size_t warp);
   bool finish_sync_threads();
+  [[noreturn]] void give_up(const std::string& error);
   std::string what_they_do() const;
 
   Launch launch_ = {};
@@ -63,7 +62,8 @@ class BlockRunner {
   std::string error_;
   Tokens block_tokens_ = {};
   std::vector<Tokens> warp_tokens_;
-  char between_blocks_ = 0;
+  char start_token_ = 0;
+  char end_token_ = 0;
 };
 
 }  // namespace float8::host_cuda

@@ -79,7 +79,6 @@ cudaError_t run(const Launch& launch, const std::function<void()>& thread) {
     try {
       runners[worker]->begin(launch, thread, settings().seed + worker);
       run_blocks(*runners[worker], order, worker, workers);
-      runners[worker]->end();
     } catch (...) {
       errors[worker] = std::current_exception();
     }

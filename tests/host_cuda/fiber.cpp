@@ -27,7 +27,7 @@ Fiber::Fiber(void (*body)(void*), void* argument)
     throw std::bad_alloc();
   }
   mprotect(mapping_, kGuardBytes, PROT_NONE);
-  stack_pointer_ = prepare_stack(stack_bottom(mapping_) + kStackBytes, &Fiber::enter, this);
+  stack_pointer_ = prepare_stack(stack_bottom(mapping_), kStackBytes, &Fiber::enter, this);
   if (thread_sanitizer()) {
     sanitizer_fiber_ = __tsan_create_fiber(0);
   }
@@ -67,6 +67,15 @@ void Fiber::suspend() {
   }
   float8_switch_stack(&stack_pointer_, resumer_stack_pointer_);
   announce_arrival();
+}
+
+void Fiber::release(void* token) {
+  if (thread_sanitizer()) {
+    void* const self = __tsan_get_current_fiber();
+    __tsan_switch_to_fiber(sanitizer_fiber_, kNoSync);
+    host_cuda::release(token);
+    __tsan_switch_to_fiber(self, kNoSync);
+  }
 }
 
 void Fiber::announce_arrival() {

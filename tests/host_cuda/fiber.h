@@ -18,6 +18,9 @@ class Fiber {
   /// Called on the fiber: goes back to the one that resumed it.
   void suspend();
 
+  /// sanitizers.h's release(token), of what this suspended fiber has done.
+  void release(void* token);
+
  private:
   static void enter(void* fiber);
   void announce_arrival();

@@ -39,8 +39,8 @@ extern "C" void float8_enter_stack();
 
 namespace float8::host_cuda {
 
-void* prepare_stack(void* top, void (*entry)(void*), void* argument) {
-  auto* slot = static_cast<std::uintptr_t*>(top);
+void* prepare_stack(void* bottom, std::size_t size, void (*entry)(void*), void* argument) {
+  auto* slot = static_cast<std::uintptr_t*>(bottom) + size / sizeof(std::uintptr_t);
   *--slot = 0;  // ends a debugger's walk
   *--slot = 0;  // keeps the stack aligned at the call
   *--slot = reinterpret_cast<std::uintptr_t>(&float8_enter_stack);
