@@ -69,8 +69,9 @@ FLOAT8_API at::Tensor dequantize(const at::Tensor& data, const at::Tensor& scale
                                  at::ScalarType dtype);
 
 /// D[M, N] = (a[M, K] b[N, K]ᵀ) * scale_inv_a * scale_inv_bᵀ, accumulated in float32 and rounded
-/// once to out_dtype (float32, bfloat16, float16); then bias[N], of that dtype, is added. K must be
-/// a multiple of 16. Scales: [1, 1], or [M, 1] and [N, 1]. At most one operand may be E5M2.
+/// once to out_dtype (float32, bfloat16, float16); then bias[N], of that dtype, is added. A GPU's
+/// GEMM adds a 16-bit bias itself, before it rounds: once instead of twice. K must be a multiple of
+/// 16. Scales: [1, 1], or [M, 1] and [N, 1]. At most one operand may be E5M2.
 FLOAT8_API at::Tensor scaled_mm(const at::Tensor& a, const at::Tensor& b,
                                 const at::Tensor& scale_inv_a, const at::Tensor& scale_inv_b,
                                 const std::optional<at::Tensor>& bias, at::ScalarType out_dtype,

@@ -32,7 +32,7 @@ at::Tensor as_rows(const at::Tensor& scale, std::int64_t rows) {
 Operands operands_of(const at::Tensor& a, const at::Tensor& b, const at::Tensor& scale_a,
                      const at::Tensor& scale_b) {
   const bool outer = scale_a.size(0) > 1 || scale_b.size(0) > 1;
-  return {a.contiguous(), b.contiguous(),
+  return {aligned(a), aligned(b),
           outer ? as_rows(scale_a, a.size(0)) : scale_a.contiguous(),
           outer ? as_rows(scale_b, b.size(0)) : scale_b.contiguous(), outer};
 }
@@ -165,7 +165,7 @@ at::Tensor scaled_mm(const at::Tensor& a, const at::Tensor& b, const at::Tensor&
                      at::ScalarType out_dtype, bool use_fast_accum, bool emulate) {
   ops::check_scaled_mm(a, b, scale_inv_a, scale_inv_b, bias_any, out_dtype);
   const Device device(a);
-  const at::Tensor bias = bias_any.has_value() ? bias_any->contiguous() : at::Tensor();
+  const at::Tensor bias = bias_any.has_value() ? aligned(*bias_any) : at::Tensor();
   if (a.numel() == 0 || b.numel() == 0) {
     const at::Tensor out = at::zeros({a.size(0), b.size(0)}, a.options().dtype(out_dtype));
     return bias.defined() ? out.add(bias) : out;

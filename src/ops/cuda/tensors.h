@@ -49,6 +49,15 @@ inline const std::uint8_t* const_bytes_of(const at::Tensor& fp8) {
   return static_cast<const std::uint8_t*>(fp8.const_data_ptr());
 }
 
+/// Contiguous, and at an address that the tensor cores' loads can start from. A view may begin
+/// anywhere in its storage: then this is a copy.
+inline at::Tensor aligned(const at::Tensor& tensor) {
+  constexpr std::uintptr_t kAlignment = 16;
+  at::Tensor result = tensor.contiguous();
+  const auto address = reinterpret_cast<std::uintptr_t>(result.const_data_ptr());
+  return address % kAlignment == 0 ? result : result.clone();
+}
+
 /// Device memory for one operator's kernels. It is torch's workspace for GEMMs where that is large
 /// enough, since its users follow each other on the stream, and an allocation otherwise.
 class Scratch {
