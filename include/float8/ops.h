@@ -77,6 +77,13 @@ FLOAT8_API at::Tensor scaled_mm(const at::Tensor& a, const at::Tensor& b,
                                 const std::optional<at::Tensor>& bias, at::ScalarType out_dtype,
                                 bool use_fast_accum = false, bool emulate = false);
 
+/// accumulator[M, N] += (a[M, K] b[N, K]ᵀ) * scale_inv_a * scale_inv_bᵀ, in float32: for trainers
+/// that keep a float32 sum of a weight's gradients. accumulator: float32; the rest as in scaled_mm.
+FLOAT8_API void scaled_mm_add_(const at::Tensor& accumulator, const at::Tensor& a,
+                               const at::Tensor& b, const at::Tensor& scale_inv_a,
+                               const at::Tensor& scale_inv_b, bool use_fast_accum = false,
+                               bool emulate = false);
+
 /// input [..., K] weight[N, K]ᵀ + bias[N] with FP8 GEMMs as the recipe says, forward and backward.
 /// The result has the input's dtype and shape [..., N]. On a CPU the recipe must say `emulate`.
 FLOAT8_API at::Tensor linear(const at::Tensor& input, const at::Tensor& weight,

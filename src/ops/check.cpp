@@ -133,5 +133,16 @@ void check_scaled_mm(const at::Tensor& a, const at::Tensor& b, const at::Tensor&
   }
 }
 
+void check_scaled_mm_add(const at::Tensor& accumulator, const at::Tensor& a, const at::Tensor& b,
+                         const at::Tensor& scale_inv_a, const at::Tensor& scale_inv_b) {
+  check_scaled_mm(a, b, scale_inv_a, scale_inv_b, std::nullopt, at::kFloat);
+  TORCH_CHECK(accumulator.dim() == 2 && accumulator.scalar_type() == at::kFloat &&
+                  same_size(accumulator.sym_size(0), a.sym_size(0)) &&
+                  same_size(accumulator.sym_size(1), b.sym_size(0)) &&
+                  accumulator.device() == a.device(),
+              "[scaled_mm_add_] accumulator must be [", a.sym_size(0), ", ", b.sym_size(0),
+              "] float32 on ", a.device(), ", got ", describe(accumulator));
+}
+
 }  // namespace ops
 }  // namespace float8

@@ -62,4 +62,8 @@ void check_scaled_mm(const at::Tensor& a, const at::Tensor& b, const at::Tensor&
                      const at::Tensor& scale_inv_b, const std::optional<at::Tensor>& bias,
                      at::ScalarType out_dtype);
 
+/// The same for scaled_mm_add_, whose result is added to accumulator [M, N] float32.
+void check_scaled_mm_add(const at::Tensor& accumulator, const at::Tensor& a, const at::Tensor& b,
+                         const at::Tensor& scale_inv_a, const at::Tensor& scale_inv_b);
+
 }  // namespace float8::ops

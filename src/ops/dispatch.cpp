@@ -74,6 +74,15 @@ at::Tensor scaled_mm(const at::Tensor& a, const at::Tensor& b, const at::Tensor&
   return op.call(a, b, scale_inv_a, scale_inv_b, bias, out_dtype, use_fast_accum, emulate);
 }
 
+void scaled_mm_add_(const at::Tensor& accumulator, const at::Tensor& a, const at::Tensor& b,
+                    const at::Tensor& scale_inv_a, const at::Tensor& scale_inv_b,
+                    bool use_fast_accum, bool emulate) {
+  static const auto op =
+      find<void(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                const at::Tensor&, bool, bool)>("float8::scaled_mm_add_");
+  op.call(accumulator, a, b, scale_inv_a, scale_inv_b, use_fast_accum, emulate);
+}
+
 at::Tensor linear(const at::Tensor& input, const at::Tensor& weight,
                   const std::optional<at::Tensor>& bias, const LinearRecipe& recipe) {
   static const auto op = find<ops::LinearSignature>("float8::linear");

@@ -50,6 +50,12 @@ TORCH_LIBRARY(float8, m) {
       "ScalarType out_dtype, bool use_fast_accum=False, bool emulate=False) -> Tensor",
       tags);
 
+  // accumulator[M, N] += a b^T * scales, in float32: a weight gradient into a main_grad.
+  m.def(
+      "scaled_mm_add_(Tensor(a!) accumulator, Tensor a, Tensor b, Tensor scale_inv_a, "
+      "Tensor scale_inv_b, *, bool use_fast_accum=False, bool emulate=False) -> ()",
+      tags);
+
   // input [..., K] weight[N, K]^T + bias[N], differentiable. For each of the three GEMMs D = A B^T
   // a list of the two operands' blocks [a_rows, a_inner, b_rows, b_inner], in the layout in which
   // that GEMM reads them; an empty list leaves the GEMM in high precision.

@@ -18,7 +18,7 @@ void call_below_autograd(const c10::OperatorHandle& op, c10::DispatchKeySet keys
 
 TORCH_LIBRARY_IMPL(float8, Autograd, m) {
   for (const char* leaf : {"amax", "amax_to_scale", "cast", "quantize", "quantize_pair",
-                           "transpose", "dequantize", "scaled_mm"}) {
+                           "transpose", "dequantize", "scaled_mm", "scaled_mm_add_"}) {
     m.impl(leaf, torch::CppFunction::makeFromBoxedFunction<&call_below_autograd>());
   }
 }

@@ -62,8 +62,19 @@ at::Tensor scaled_mm(const at::Tensor& a_any, const at::Tensor& b_any,
   return out;
 }
 
+void scaled_mm_add_(const at::Tensor& accumulator, const at::Tensor& a, const at::Tensor& b,
+                    const at::Tensor& scale_inv_a, const at::Tensor& scale_inv_b,
+                    bool use_fast_accum, bool emulate) {
+  ops::check_scaled_mm_add(accumulator, a, b, scale_inv_a, scale_inv_b);
+  accumulator.add_(
+      scaled_mm(a, b, scale_inv_a, scale_inv_b, std::nullopt, at::kFloat, use_fast_accum, emulate));
+}
+
 }  // namespace
 
-TORCH_LIBRARY_IMPL(float8, CPU, m) { m.impl("scaled_mm", &scaled_mm); }
+TORCH_LIBRARY_IMPL(float8, CPU, m) {
+  m.impl("scaled_mm", &scaled_mm);
+  m.impl("scaled_mm_add_", &scaled_mm_add_);
+}
 
 }  // namespace float8::cpu

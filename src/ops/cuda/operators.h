@@ -33,8 +33,18 @@ at::Tensor scaled_mm(const at::Tensor& a, const at::Tensor& b, const at::Tensor&
                      const at::Tensor& scale_inv_b, const std::optional<at::Tensor>& bias,
                      at::ScalarType out_dtype, bool use_fast_accum, bool emulate);
 
-/// Registers all of them in `library`; tests have a scaled_mm of their own.
-inline void implement_operators(torch::Library& library, decltype(&scaled_mm) gemm = &scaled_mm) {
+void scaled_mm_add_(const at::Tensor& accumulator, const at::Tensor& a, const at::Tensor& b,
+                    const at::Tensor& scale_inv_a, const at::Tensor& scale_inv_b,
+                    bool use_fast_accum, bool emulate);
+
+/// The two products; tests have their own.
+struct Products {
+  decltype(&scaled_mm) multiply = &scaled_mm;
+  decltype(&scaled_mm_add_) multiply_add = &scaled_mm_add_;
+};
+
+/// Registers all of them in `library`.
+inline void implement_operators(torch::Library& library, Products products = {}) {
   library.impl("amax", &amax);
   library.impl("amax_to_scale", &amax_to_scale);
   library.impl("cast", &cast);
@@ -42,7 +52,8 @@ inline void implement_operators(torch::Library& library, decltype(&scaled_mm) ge
   library.impl("quantize_pair", &quantize_pair);
   library.impl("transpose", &transpose);
   library.impl("dequantize", &dequantize);
-  library.impl("scaled_mm", gemm);
+  library.impl("scaled_mm", products.multiply);
+  library.impl("scaled_mm_add_", products.multiply_add);
 }
 
 }  // namespace float8::cuda

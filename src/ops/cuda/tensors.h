@@ -49,13 +49,16 @@ inline const std::uint8_t* const_bytes_of(const at::Tensor& fp8) {
   return static_cast<const std::uint8_t*>(fp8.const_data_ptr());
 }
 
-/// Contiguous, and at an address that the tensor cores' loads can start from. A view may begin
-/// anywhere in its storage: then this is a copy.
-inline at::Tensor aligned(const at::Tensor& tensor) {
+/// Whether a tensor is contiguous, at an address that the tensor cores' loads can start from.
+inline bool is_aligned(const at::Tensor& tensor) {
   constexpr std::uintptr_t kAlignment = 16;
-  at::Tensor result = tensor.contiguous();
-  const auto address = reinterpret_cast<std::uintptr_t>(result.const_data_ptr());
-  return address % kAlignment == 0 ? result : result.clone();
+  return tensor.is_contiguous() &&
+         reinterpret_cast<std::uintptr_t>(tensor.const_data_ptr()) % kAlignment == 0;
+}
+
+/// The tensor, or a copy that is. A view may begin anywhere in its storage.
+inline at::Tensor aligned(const at::Tensor& tensor) {
+  return is_aligned(tensor) ? tensor : tensor.clone(at::MemoryFormat::Contiguous);
 }
 
 /// Device memory for one operator's kernels. It is torch's workspace for GEMMs where that is large

@@ -84,6 +84,12 @@ at::Tensor scaled_mm(const at::Tensor& a, const at::Tensor& b, const at::Tensor&
   return empty(a, a.sym_size(0), b.sym_size(0), out_dtype);
 }
 
+void scaled_mm_add_(const at::Tensor& accumulator, const at::Tensor& a, const at::Tensor& b,
+                    const at::Tensor& scale_inv_a, const at::Tensor& scale_inv_b,
+                    bool /*use_fast_accum*/, bool /*emulate*/) {
+  check_scaled_mm_add(accumulator, a, b, scale_inv_a, scale_inv_b);
+}
+
 }  // namespace
 
 TORCH_LIBRARY_IMPL(float8, Meta, m) {
@@ -95,6 +101,7 @@ TORCH_LIBRARY_IMPL(float8, Meta, m) {
   m.impl("transpose", &transpose);
   m.impl("dequantize", &dequantize);
   m.impl("scaled_mm", &scaled_mm);
+  m.impl("scaled_mm_add_", &scaled_mm_add_);
 }
 
 }  // namespace float8::ops

@@ -15,13 +15,20 @@ at::Tensor scaled_mm(const at::Tensor& a, const at::Tensor& b, const at::Tensor&
                          product_in_use == HostProduct::kFloat32);
 }
 
+void scaled_mm_add_(const at::Tensor& accumulator, const at::Tensor& a, const at::Tensor& b,
+                    const at::Tensor& scale_inv_a, const at::Tensor& scale_inv_b,
+                    bool use_fast_accum, bool /*emulate*/) {
+  cuda::scaled_mm_add_(accumulator, a, b, scale_inv_a, scale_inv_b, use_fast_accum,
+                       product_in_use == HostProduct::kFloat32);
+}
+
 }  // namespace
 
 class HostCuda::Registration {
  public:
   Registration()
       : library_(torch::Library::IMPL, "float8", c10::DispatchKey::CPU, __FILE__, __LINE__) {
-    cuda::implement_operators(library_, &scaled_mm);
+    cuda::implement_operators(library_, {&scaled_mm, &scaled_mm_add_});
   }
 
  private:

@@ -77,6 +77,25 @@ TEST_P(ScaledMm, AddsTheBias) {
   }
 }
 
+TEST_P(ScaledMm, AddsToAnAccumulator) {
+  for (const auto& [m, n, k] : {std::array<std::int64_t, 3>{33, 48, 64}, {5, 7, 16}, {4, 16, 0}}) {
+    for (const bool rowwise : {false, true}) {
+      const at::Tensor a = data(m, k, kE4M3);
+      const at::Tensor b = data(n, k, kE4M3);
+      const at::Tensor scale_a = scale(rowwise ? m : 1);
+      const at::Tensor scale_b = scale(rowwise ? n : 1);
+      const at::Tensor start = put(at::randint(-64, 65, {n, m}).to(at::kFloat)).t();
+      for (const at::Tensor& sum : {start.clone(at::MemoryFormat::Contiguous), start.clone()}) {
+        scaled_mm_add_(sum, a, b, scale_a, scale_b, false, GetParam().emulate);
+        ReferenceProduct want = reference(a, b, scale_a, scale_b);
+        want.value = want.value + to_double(start);
+        want.bound = want.bound + to_double(start).abs() * 0x1p-23;
+        EXPECT_TRUE(is_close(sum, want, /*roundings=*/2)) << m << " x " << n << " x " << k;
+      }
+    }
+  }
+}
+
 TEST_P(ScaledMm, OfNothingIsZeroOrEmpty) {
   const at::Tensor one = put(at::ones({1, 1}));
   const at::Tensor nothing = multiply(data(3, 0, kE4M3), data(5, 0, kE4M3), one, one, at::kFloat);

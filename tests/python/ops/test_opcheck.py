@@ -30,6 +30,7 @@ CASES = {
         (data(7, 32), data(20, 32), ONE, ONE),
         (data(7, 32), data(20, 32), torch.ones(7, 1), torch.ones(20, 1), torch.ones(20)),
     ],
+    "scaled_mm_add_": [(torch.ones(7, 20), data(7, 32), data(20, 32), ONE, ONE)],
 }
 
 
