@@ -13,12 +13,13 @@
 
 #include "block.h"
 #include "sanitizers.h"
+#include "skip.h"
 
 namespace float8::host_cuda {
 namespace {
 
 constexpr unsigned kMaxThreads = 1024;
-constexpr std::size_t kMaxSharedBytes = std::size_t{227} << 10;
+constexpr std::size_t kMaxSharedBytes = std::size_t{99} << 10;  // compute capability 8.9
 constexpr std::int64_t kMaxBlocks = 2147483647;
 
 thread_local BlockRunner* current = nullptr;
@@ -33,42 +34,21 @@ Engine& engine() {
   return instance;
 }
 
-// Runs the blocks order[first], order[first + step], ...
-void run_blocks(BlockRunner& runner, const std::vector<std::int64_t>& order, std::size_t first,
-                std::size_t step) {
-  current = &runner;
-  for (std::size_t i = first; i < order.size(); i += step) {
-    runner.run(order[i]);
-  }
-  current = nullptr;
+bool valid_shape(const Launch& launch) {
+  return launch.blocks >= 1 && launch.blocks <= kMaxBlocks && launch.threads >= 1 &&
+         launch.threads <= kMaxThreads;
 }
 
-}  // namespace
-
-Settings& settings() {
-  static Settings instance{.workers = thread_sanitizer() ? 3U : 1U};
-  return instance;
-}
-
-cudaError_t run(const Launch& launch, const std::function<void()>& thread) {
-  const std::lock_guard lock(engine().mutex);
-  ++settings().launches;
-  if (settings().next_status != cudaSuccess) {
-    return std::exchange(settings().next_status, cudaSuccess);
-  }
-  if (launch.blocks < 1 || launch.blocks > kMaxBlocks || launch.threads < 1 ||
-      launch.threads > kMaxThreads) {
-    return cudaErrorInvalidConfiguration;
-  }
-  if (launch.shared_bytes > kMaxSharedBytes) {
-    return cudaErrorInvalidValue;
-  }
-
-  std::vector<std::int64_t> order(static_cast<std::size_t>(launch.blocks));
+std::vector<std::int64_t> shuffled_blocks(std::int64_t blocks) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(blocks));
   std::iota(order.begin(), order.end(), std::int64_t{0});
   std::mt19937_64 random(settings().seed);
   std::shuffle(order.begin(), order.end(), random);
+  return order;
+}
 
+void run_grid(const Launch& launch, const std::function<void()>& thread) {
+  const std::vector<std::int64_t> order = shuffled_blocks(launch.blocks);
   const std::size_t workers = std::clamp<std::size_t>(settings().workers, 1, order.size());
   auto& runners = engine().runners;
   while (runners.size() < workers) {
@@ -77,8 +57,11 @@ cudaError_t run(const Launch& launch, const std::function<void()>& thread) {
   std::vector<std::exception_ptr> errors(workers);
   const auto work = [&](std::size_t worker) {
     try {
-      runners[worker]->begin(launch, thread, settings().seed + worker);
-      run_blocks(*runners[worker], order, worker, workers);
+      current = runners[worker].get();
+      current->begin(launch, thread, settings().seed + worker);
+      for (std::size_t i = worker; i < order.size(); i += workers) {
+        current->run(order[i]);
+      }
     } catch (...) {
       errors[worker] = std::current_exception();
     }
@@ -98,6 +81,32 @@ cudaError_t run(const Launch& launch, const std::function<void()>& thread) {
     if (error) {
       std::rethrow_exception(error);
     }
+  }
+}
+
+}  // namespace
+
+Settings& settings() {
+  static Settings instance{.workers = thread_sanitizer() ? 3U : 1U};
+  return instance;
+}
+
+void skip_work() { settings().skip_work = true; }
+
+cudaError_t run(const Launch& launch, const std::function<void()>& thread) {
+  const std::lock_guard lock(engine().mutex);
+  ++settings().launches;
+  if (settings().next_status != cudaSuccess) {
+    return std::exchange(settings().next_status, cudaSuccess);
+  }
+  if (!valid_shape(launch)) {
+    return cudaErrorInvalidConfiguration;
+  }
+  if (launch.shared_bytes > kMaxSharedBytes) {
+    return cudaErrorInvalidValue;
+  }
+  if (!settings().skip_work) {
+    run_grid(launch, thread);
   }
   return cudaSuccess;
 }

@@ -34,13 +34,15 @@ struct Settings {
   std::uint64_t seed = 1;
   /// The next launch returns this instead of running.
   cudaError_t next_status = cudaSuccess;
+  /// Launches are checked and counted, and do nothing.
+  bool skip_work = false;
   /// Launches so far, failed ones included.
   std::int64_t launches = 0;
 };
 Settings& settings();
 
 /// Calls `thread` for each thread of the grid, which is done when this returns. Refuses the shapes
-/// that the runtime refuses on compute capability 9.0. Throws the Error of the first bad block.
+/// that the runtime refuses on some supported GPU. Throws the Error of the first bad block.
 cudaError_t run(const Launch& launch, const std::function<void()>& thread);
 
 /// The rest is called by threads of a running grid.

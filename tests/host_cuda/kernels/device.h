@@ -63,6 +63,12 @@ inline std::uint16_t encode_pair(float low, float high) {
   return static_cast<std::uint16_t>(encode<kFormat>(low) | (encode<kFormat>(high) << 8));
 }
 
+template <Format kFormat>
+inline void decode_pair(std::uint16_t codes, float& low, float& high) {
+  low = decode<kFormat>(static_cast<std::uint8_t>(codes));
+  high = decode<kFormat>(static_cast<std::uint8_t>(codes >> 8));
+}
+
 inline float half_to_float(std::uint16_t bits) { return __half2float(__ushort_as_half(bits)); }
 inline std::uint16_t float_to_half(float value) { return __half_as_ushort(__float2half_rn(value)); }
 
@@ -77,6 +83,12 @@ inline std::uint32_t select_bytes(std::uint32_t low, std::uint32_t high, std::ui
     result |= static_cast<std::uint32_t>((bytes >> (8 * byte)) & 0xFF) << (8 * i);
   }
   return result;
+}
+
+inline std::uint32_t max_halves(std::uint32_t a, std::uint32_t b) {
+  const std::uint32_t low = (a & 0xFFFFU) > (b & 0xFFFFU) ? a & 0xFFFFU : b & 0xFFFFU;
+  const std::uint32_t high = (a >> 16) > (b >> 16) ? a >> 16 : b >> 16;
+  return (high << 16) | low;
 }
 
 inline std::uint32_t warp_max(std::uint32_t value,
