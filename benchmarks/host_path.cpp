@@ -13,7 +13,8 @@
 
 #include "float8/float8.h"
 #include "tests/cpp/ops/host_cuda.h"
-#include "tests/host_cuda/skip.h"
+#include "tests/host_cuda/cublas_lt_double.h"
+#include "tests/host_cuda/engine.h"
 
 namespace {
 
@@ -48,7 +49,8 @@ std::map<std::string, Call> subjects() {
   calls["linear.forward_backward"] = forward_backward(plain, x, weight, gradient);
   for (const std::string name : {"tensorwise", "rowwise", "rowwise_with_gw_hp"}) {
     float8::Float8LinearConfig config = float8::Float8LinearConfig::from_recipe_name(name);
-    config.emulate = true;  // the tensors are the CPU's; HostCuda takes the FP8 product all the same
+    config.emulate =
+        true;  // the tensors are the CPU's; HostCuda takes the FP8 product all the same
     const float8::LinearRecipe recipe = float8::make_recipe(config);
     const auto layer = [=](const at::Tensor& input) {
       return float8::linear(input, weight, std::nullopt, recipe);
@@ -74,7 +76,8 @@ int main(int argc, char** argv) {
   }
   at::set_num_threads(1);
   const float8::testing::HostCuda device(90, float8::testing::HostProduct::kFp8);
-  float8::host_cuda::skip_work();
+  float8::host_cuda::settings().skip_work = true;
+  float8::host_cuda::cublas_lt().skip_work = true;
   constexpr int kWarmup = 5;  // makes the plans
   for (int i = 0; i < kWarmup; ++i) {
     subject->second();

@@ -2,6 +2,7 @@
 
 #include "src/ops/cuda/device.h"
 #include "src/ops/cuda/operators.h"
+#include "tests/host_cuda/cublas_lt_double.h"
 
 namespace float8::testing {
 namespace {
@@ -36,7 +37,8 @@ class HostCuda::Registration {
 };
 
 HostCuda::HostCuda(int compute_capability, HostProduct product) {
-  cuda::host_compute_capability = compute_capability;
+  host_cuda::reset_cublas_lt();
+  host_cuda::cublas_lt().compute_capability = compute_capability;
   product_in_use = product;
   registration_ = std::make_unique<Registration>();
 }

@@ -6,22 +6,21 @@
 
 #include <vector>
 
+#include "tests/host_cuda/cublas_lt_double.h"
+
 // Takes the place of src/ops/cuda/device.h: a device that is this machine's memory. The names and
 // their meaning are those of that header.
 namespace float8::cuda {
-
-/// The compute capability that this device has; tests set it.
-inline int host_compute_capability = 90;
 
 class Device {
  public:
   explicit Device(const at::Tensor& tensor) { TORCH_INTERNAL_ASSERT(tensor.device().is_cpu()); }
   [[nodiscard]] static int index() { return 0; }
   [[nodiscard]] static cudaStream_t stream() { return nullptr; }
-  [[nodiscard]] static int compute_capability() { return host_compute_capability; }
-  [[nodiscard]] static cublasLtHandle_t blas() {
-    return reinterpret_cast<cublasLtHandle_t>(&host_compute_capability);
+  [[nodiscard]] static int compute_capability() {
+    return host_cuda::cublas_lt().compute_capability;
   }
+  [[nodiscard]] static cublasLtHandle_t blas() { return host_cuda::cublas_lt_handle(); }
   [[nodiscard]] static void* workspace() {
     constexpr std::size_t kAlignment = 256;
     static std::vector<std::byte> bytes(workspace_bytes() + kAlignment);
