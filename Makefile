@@ -18,7 +18,7 @@ native := CMakeLists.txt pyproject.toml .ci/install.sh \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # ninja and ctest are parallel themselves, and share build/release
-.PHONY: help quickstart test test-cpp test-python test-asan build bench lint format format-check clean
+.PHONY: help quickstart test test-cpp test-python test-asan test-tsan build bench lint format format-check clean
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -28,7 +28,7 @@ quickstart: build
 
 build: .venv/package.stamp
 
-test: test-cpp test-python test-asan
+test: test-cpp test-python test-asan test-tsan
 
 test-cpp: build/system-tests.stamp .venv/package.stamp
 	.ci/cpp_tests.sh release
@@ -39,10 +39,14 @@ test-python: .venv/package.stamp .venv/test.stamp
 test-asan: build/system-tests.stamp .venv/build.stamp
 	.ci/cpp_tests.sh asan
 
+# The kernels alone: ThreadSanitizer sees the races of a grid that runs on the host.
+test-tsan: build/system-tests.stamp .venv/build.stamp
+	.ci/cpp_tests.sh tsan
+
 bench: .venv/package.stamp .venv/test.stamp
 	.venv/bin/python -m benchmarks
 
-lint: .venv/build.stamp .venv/lint.stamp
+lint: .venv/package.stamp .venv/lint.stamp
 	.ci/lint.sh
 
 format: .venv/lint.stamp

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Static checks: ruff and mypy over Python, clang-tidy over C++.
+# Static checks: ruff and mypy over Python, clang-tidy over C++, what the compiler made of the CUDA kernels.
 set -euo pipefail
 
 export PATH=$PWD/.venv/bin:$PATH
@@ -17,4 +17,8 @@ with open("build/lint/compile_commands.json") as database:
     files = {entry["file"] for entry in json.load(database)}
 print(*sorted(file for file in files if file.endswith(".cpp")), sep="\0", end="")
 EOF
+
+if [[ -e build/release/kernels/libfloat8_kernels.a ]]; then  # torch may be a CPU build
+  .ci/cuda_checks.py build/release
+fi
 echo "lint: no findings"
