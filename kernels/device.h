@@ -50,6 +50,24 @@ __device__ inline std::uint16_t encode_pair(float low, float high) {
 #endif
 }
 
+/// The values of two FP8 codes, `low` that of the low byte: exact, a NaN for a NaN.
+template <Format kFormat>
+__device__ inline void decode_pair(std::uint16_t codes, float& low, float& high) {
+#if __CUDA_ARCH__ >= 890
+  std::uint32_t halves;
+  if constexpr (kFormat == Format::kE4M3) {
+    asm("cvt.rn.f16x2.e4m3x2 %0, %1;" : "=r"(halves) : "h"(codes));
+  } else {
+    asm("cvt.rn.f16x2.e5m2x2 %0, %1;" : "=r"(halves) : "h"(codes));
+  }
+  low = __half2float(__ushort_as_half(static_cast<std::uint16_t>(halves)));
+  high = __half2float(__ushort_as_half(static_cast<std::uint16_t>(halves >> 16)));
+#else
+  low = decode<kFormat>(static_cast<std::uint8_t>(codes));
+  high = decode<kFormat>(static_cast<std::uint8_t>(codes >> 8));
+#endif
+}
+
 /// IEEE half precision, as bits.
 __device__ inline float half_to_float(std::uint16_t bits) {
   return __half2float(__ushort_as_half(bits));
@@ -65,6 +83,11 @@ __device__ inline float multiply(float a, float b) { return __fmul_rn(a, b); }
 __device__ inline std::uint32_t select_bytes(std::uint32_t low, std::uint32_t high,
                                              std::uint32_t selector) {
   return __byte_perm(low, high, selector);
+}
+
+/// Per 16-bit half, the larger one. One instruction from compute capability 9.0 on.
+__device__ inline std::uint32_t max_halves(std::uint32_t a, std::uint32_t b) {
+  return __vmaxu2(a, b);
 }
 
 /// The largest value of a warp, in every lane. All lanes call it.
