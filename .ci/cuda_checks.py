@@ -23,12 +23,15 @@ BUILT_ARCHITECTURES = ("80", "89", "90")
 EXTRA_ARCHITECTURE = "100"
 MAX_LIBRARY_BYTES = 5 * 2**20
 
-# Every kernel moves its tensors in 16-byte pieces, but for these, each for its reason.
+# Every kernel moves its tensors in 16-byte pieces, but for these, each for its reason; and but for the
+# instances whose last template argument is false, which are for rows that are not 16-byte aligned.
 WITHOUT_WIDE_LOADS = {
     "amax_to_scale_kernel": "a handful of values",
 }
 WITHOUT_WIDE_STORES = {
     "amax_to_scale_kernel": "a handful of values",
+    "amax_flat_kernel": "one value for a block",
+    "measure_kernel": "one value for a block, a row or a column",
 }
 
 WIDE_LOAD = re.compile(r"\bLDG(?:\.\w+)*\.128\b")
@@ -54,13 +57,19 @@ class Kernel:
     @property
     def base(self):
         """The kernel's name without namespace, template arguments and parameters."""
-        return re.search(r"(\w+)(?:<.*)?\(", self.name).group(1)
+        return re.search(r"(\w+)(?:<.*)?\(\w", self.name).group(1)
+
+    @property
+    def unaligned(self):
+        return ", false>(" in self.name or "<false>(" in self.name
 
     def violations(self):
         if self.local or self.local_accesses:
             yield (
                 f"spills: {self.local} bytes of local memory, {self.local_accesses} accesses to it"
             )
+        if self.unaligned:
+            return
         if not self.wide_loads and self.base not in WITHOUT_WIDE_LOADS:
             yield "no 128-bit global load (LDG.E.128)"
         if not self.wide_stores and self.base not in WITHOUT_WIDE_STORES:
@@ -113,21 +122,26 @@ def check_kernels(library):
     if not kernels:
         fail(f"{library} holds no kernels for 9.0")
     print(
-        f"{'kernel for 9.0':<32}{'instances':>10}{'registers':>10}{'shared':>8}{'local':>6}"
+        f"{'kernel for 9.0':<34}{'instances':>10}{'registers':>10}{'shared':>8}{'local':>6}"
         f"{'loads':>7}{'stores':>7}   (128-bit, the fewest of an instance)"
     )
-    for base in sorted({kernel.base for kernel in kernels}):
-        group = [kernel for kernel in kernels if kernel.base == base]
+    groups = {}
+    for kernel in kernels:
+        groups.setdefault((kernel.base, kernel.unaligned), []).append(kernel)
+    for (base, unaligned), group in sorted(groups.items()):
         low, high = (pick(kernel.registers for kernel in group) for pick in (min, max))
         print(
-            f"{base:<32}{len(group):>10}{f'{low}-{high}' if low < high else high:>10}"
+            f"{base + (', unaligned' if unaligned else ''):<34}{len(group):>10}"
+            f"{f'{low}-{high}' if low < high else high:>10}"
             f"{max(kernel.shared for kernel in group):>8}{max(kernel.local for kernel in group):>6}"
             f"{min(kernel.wide_loads for kernel in group):>7}"
             f"{min(kernel.wide_stores for kernel in group):>7}"
         )
-    names = {kernel.base for kernel in kernels}
-    for exception in sorted({*WITHOUT_WIDE_LOADS, *WITHOUT_WIDE_STORES} - names):
-        yield f"{exception}: is excepted from a check, but there is no such kernel"
+    for base in sorted({base for base, unaligned in groups if (base, False) not in groups}):
+        yield f"{base}: has no instance for 16-byte aligned rows"
+    for exception in sorted({*WITHOUT_WIDE_LOADS, *WITHOUT_WIDE_STORES}):
+        if (exception, False) not in groups:
+            yield f"{exception}: is excepted from a check, but there is no such kernel"
     for kernel in kernels:
         for violation in kernel.violations():
             yield f"{kernel.name}: {violation}"
