@@ -23,8 +23,8 @@ BUILT_ARCHITECTURES = ("80", "89", "90")
 EXTRA_ARCHITECTURE = "100"
 MAX_LIBRARY_BYTES = 5 * 2**20
 
-# Every kernel moves its tensors in 16-byte pieces, but for these, each for its reason; and but for the
-# instances whose last template argument is false, which are for rows that are not 16-byte aligned.
+# Every kernel moves its tensors in 16-byte pieces, but for these, each for its reason; and but for
+# instances whose last template argument is false: those are for rows that are not 16-byte aligned.
 WITHOUT_WIDE_LOADS = {
     "amax_to_scale_kernel": "a handful of values",
 }
