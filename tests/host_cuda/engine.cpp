@@ -13,7 +13,6 @@
 
 #include "block.h"
 #include "sanitizers.h"
-#include "skip.h"
 
 namespace float8::host_cuda {
 namespace {
@@ -90,8 +89,6 @@ Settings& settings() {
   static Settings instance{.workers = thread_sanitizer() ? 3U : 1U};
   return instance;
 }
-
-void skip_work() { settings().skip_work = true; }
 
 cudaError_t run(const Launch& launch, const std::function<void()>& thread) {
   const std::lock_guard lock(engine().mutex);
