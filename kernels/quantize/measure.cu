@@ -16,7 +16,7 @@ constexpr unsigned kMaxThreads = 1024;
 constexpr int kRowsAtOnce = 4;
 // An H100's multiprocessors. Other GPUs take as many blocks in another number of waves.
 constexpr std::int64_t kMultiprocessors = 132;
-constexpr std::int64_t kMaxRowsPerBlock = 8192;  // 32 KiB of shared memory
+constexpr std::int64_t kMaxRowsPerBlock = 2048;  // 8 KiB of shared memory
 
 struct Parameters {
   Measurement measurement;
