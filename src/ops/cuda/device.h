@@ -31,8 +31,8 @@ class Device {
   }
   [[nodiscard]] cublasLtHandle_t blas() const { return at::cuda::getCurrentCUDABlasLtHandle(); }
 
-  /// torch's own workspace for this thread's GEMMs on this stream: what is written there is done
-  /// with when the next kernel of the stream that uses it starts.
+  /// torch's own workspace for this thread's GEMMs on this stream: what one kernel writes there is
+  /// done with when the next one that uses it starts.
   [[nodiscard]] void* workspace() const { return at::cuda::getCUDABlasLtWorkspace(); }
   [[nodiscard]] std::size_t workspace_bytes() const {
     static const std::size_t bytes = at::cuda::getCUDABlasLtWorkspaceSize();  // reads variables

@@ -21,9 +21,10 @@ class Device {
     return host_cuda::cublas_lt().compute_capability;
   }
   [[nodiscard]] static cublasLtHandle_t blas() { return host_cuda::cublas_lt_handle(); }
+  /// Each thread has its own, as in torch: calls of two threads overlap.
   [[nodiscard]] static void* workspace() {
     constexpr std::size_t kAlignment = 256;
-    static std::vector<std::byte> bytes(workspace_bytes() + kAlignment);
+    thread_local std::vector<std::byte> bytes(workspace_bytes() + kAlignment);
     const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
     return bytes.data() + (kAlignment - address % kAlignment) % kAlignment;
   }
