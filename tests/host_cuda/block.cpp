@@ -101,6 +101,8 @@ void BlockRunner::run(std::int64_t block) {
   gridDim.x = static_cast<unsigned>(launch_.blocks);
   for (unsigned i = 0; i < launch_.threads; ++i) {
     threads_[i]->state = State::kReady;
+    threads_[i]->block_barriers = 0;  // a smaller block may have left others behind
+    threads_[i]->warp_barriers = 0;
   }
   release(&start_token_);
   do {

@@ -44,7 +44,19 @@ __global__ void neighbour_kernel(std::uint32_t* out) {
   if constexpr (kBarrier) {
     __syncthreads();
   }
-  out[blockIdx.x * kThreads + threadIdx.x] = values[(threadIdx.x + 1) % kThreads];
+  out[blockIdx.x * kThreads + threadIdx.x] = values[(threadIdx.x + 1) % blockDim.x];
+}
+
+// Blocks of one warp, then of two.
+void run_growing_blocks_and_exit() {
+  std::vector<std::uint32_t> out(7 * kThreads);
+  launch(neighbour_kernel<true>, {7, kThreads / 2}, nullptr, out.data());
+  launch(neighbour_kernel<true>, {7, kThreads}, nullptr, out.data());
+  std::exit(0);
+}
+
+TEST_F(Races, BlocksOfAnotherSizeAreNoRace) {
+  EXPECT_EXIT(run_growing_blocks_and_exit(), testing::ExitedWithCode(0), "");
 }
 
 TEST_F(Races, StaticSharedMemoryWithoutABarrier) {
