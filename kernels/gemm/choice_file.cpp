@@ -76,6 +76,7 @@ ChoiceFile::ChoiceFile(const std::string& path) : path_(path) {
     path_ = target.string();
   }
   const auto lines = read_lines();
+  ours_ = lines.has_value();
   for (std::size_t i = 1; lines && i < lines->size(); ++i) {
     if (const auto choice = from_line((*lines)[i])) {
       choices_[choice->key] = choice->algorithm;
@@ -94,7 +95,7 @@ std::optional<cublasLtMatmulAlgo_t> ChoiceFile::find(const std::string& key) con
 void ChoiceFile::store(const Choice& choice) {
   const std::scoped_lock lock(mutex_);
   choices_[choice.key] = choice.algorithm;
-  if (enabled()) {
+  if (ours_) {
     add_to_file(choice);
   }
 }
@@ -124,8 +125,11 @@ std::optional<std::vector<std::string>> ChoiceFile::read_lines() {
   if (status.type() == fs::file_type::not_found) {
     return std::vector<std::string>{kHeader};
   }
-  std::ifstream file(path_);
-  if (!fs::is_regular_file(status) || !file) {
+  std::ifstream file;
+  if (fs::is_regular_file(status)) {  // to open a pipe would wait for its writer
+    file.open(path_);
+  }
+  if (!file.is_open()) {
     note("must be a readable file; choices are not kept");
     return {};
   }

@@ -39,6 +39,7 @@ class ChoiceFile {
   void add_to_file(const Choice& choice);
 
   std::string path_;
+  bool ours_ = false;  // the file may be written: it is not there yet, or begins as it should
   mutable std::mutex mutex_;
   std::map<std::string, cublasLtMatmulAlgo_t> choices_;
   std::vector<std::string> notes_;

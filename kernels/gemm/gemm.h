@@ -38,9 +38,9 @@ bool gemm_refuses(const GemmProblem& problem);
 /// How the algorithm for a new problem is chosen. Read from the environment once, when the first
 /// plan is made.
 struct GemmTuning {
-  int candidates = 1;      ///< 1: the heuristic's first; more: the fastest of so many, by timing
-  std::string cache_file;  ///< choices are kept here between runs; empty: not kept
-  std::string error;       ///< what is wrong with them: the first plan fails with it, the rest runs
+  int candidates = 1;  ///< 1: the heuristic's first; more: the fastest of so many, by timing
+  std::string cache_file = {};  ///< choices are kept here between runs; empty: not kept
+  std::string error = {};  ///< what is wrong with them: the first plan fails with it, the rest runs
 };
 /// From FLOAT8_GEMM_CANDIDATES (1 to 64) and FLOAT8_GEMM_CACHE (a path). Choices found in the file
 /// are used whatever the number of candidates; only timed ones are added to it.

@@ -33,7 +33,7 @@ cublasStatus_t check(const Problem& problem, const Algorithm& algorithm) {
 
 struct State {
   CublasLt settings;
-  std::array<std::atomic<int>, kMostAlgorithms> runs = {};
+  std::array<Relaxed<int>, kMostAlgorithms> runs = {};
 };
 std::unique_ptr<State>& state() {
   static auto instance = std::make_unique<State>();
@@ -142,7 +142,7 @@ const char* cublasLtGetStatusName(cublasStatus_t status) {
 cublasStatus_t cublasLtMatrixLayoutInit_internal(cublasLtMatrixLayout_t layout, std::size_t size,
                                                  cudaDataType type, std::uint64_t rows,
                                                  std::uint64_t columns, std::int64_t ld) {
-  ++cublas_lt().descriptors;
+  cublas_lt().descriptors.add(1);
   if (size < sizeof(cublasLtMatrixLayoutOpaque_t)) {
     return CUBLAS_STATUS_ALLOC_FAILED;
   }
@@ -153,7 +153,7 @@ cublasStatus_t cublasLtMatrixLayoutInit_internal(cublasLtMatrixLayout_t layout, 
 cublasStatus_t cublasLtMatmulDescInit_internal(cublasLtMatmulDesc_t descriptor, std::size_t size,
                                                cublasComputeType_t compute_type,
                                                cudaDataType_t scale_type) {
-  ++cublas_lt().descriptors;
+  cublas_lt().descriptors.add(1);
   if (size < sizeof(cublasLtMatmulDescOpaque_t)) {
     return CUBLAS_STATUS_ALLOC_FAILED;
   }
@@ -170,7 +170,7 @@ cublasStatus_t cublasLtMatmulDescInit_internal(cublasLtMatmulDesc_t descriptor, 
 cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t descriptor,
                                               cublasLtMatmulDescAttributes_t attribute,
                                               const void* value, std::size_t size) {
-  ++cublas_lt().attributes;
+  cublas_lt().attributes.add(1);
   auto fields = read<Descriptor>(*descriptor);
   const cublasStatus_t status =
       fields.magic == kMagic ? set(fields, attribute, value, size) : CUBLAS_STATUS_INVALID_VALUE;
@@ -180,7 +180,7 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t descriptor,
 
 cublasStatus_t cublasLtMatmulPreferenceInit_internal(cublasLtMatmulPreference_t preference,
                                                      std::size_t size) {
-  ++cublas_lt().descriptors;
+  cublas_lt().descriptors.add(1);
   if (size < sizeof(cublasLtMatmulPreferenceOpaque_t)) {
     return CUBLAS_STATUS_ALLOC_FAILED;
   }
@@ -191,7 +191,7 @@ cublasStatus_t cublasLtMatmulPreferenceInit_internal(cublasLtMatmulPreference_t 
 cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference,
                                                     cublasLtMatmulPreferenceAttributes_t attribute,
                                                     const void* value, std::size_t size) {
-  ++cublas_lt().attributes;
+  cublas_lt().attributes.add(1);
   auto fields = read<Preference>(*preference);
   const cublasStatus_t status =
       fields.magic == kMagic ? set(fields, attribute, value, size) : CUBLAS_STATUS_INVALID_VALUE;
@@ -207,7 +207,7 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle,
                                               cublasLtMatmulHeuristicResult_t results[],
                                               int* found) {
   CublasLt& settings = cublas_lt();
-  ++settings.heuristics;
+  settings.heuristics.add(1);
   *found = 0;
   if (handle != cublas_lt_handle()) {
     return CUBLAS_STATUS_NOT_INITIALIZED;
@@ -231,10 +231,9 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t handle,
     result = {};
     result.workspaceSize = workspace;
     result.state = id < settings.bad_results ? CUBLAS_STATUS_NOT_SUPPORTED : CUBLAS_STATUS_SUCCESS;
-    write(result.algo,
-          Algorithm{kMagic, static_cast<std::uint64_t>(id), fingerprint(problem), settings.version,
-                    workspace, wish.alignment_a, wish.alignment_b,
-                    std::min(wish.alignment_c, wish.alignment_d), settings.compute_capability});
+    write(result.algo, Algorithm{kMagic, static_cast<std::uint64_t>(id), fingerprint(problem),
+                                 settings.version, workspace, wish.alignment_a, wish.alignment_b,
+                                 wish.alignment_c, wish.alignment_d, settings.compute_capability});
   }
   return *found > 0 ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
 }
@@ -245,7 +244,7 @@ cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t handle, cublasLtMatmulDe
                                        const cublasLtMatmulAlgo_t* algo,
                                        cublasLtMatmulHeuristicResult_t* result) {
   CublasLt& settings = cublas_lt();
-  ++settings.checks;
+  settings.checks.add(1);
   if (handle != cublas_lt_handle()) {
     return CUBLAS_STATUS_NOT_INITIALIZED;
   }
@@ -264,7 +263,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
                               void* workspace, std::size_t workspace_bytes,
                               cudaStream_t /*stream*/) {
   CublasLt& settings = cublas_lt();
-  const int before = settings.matmuls++;
+  const int before = settings.matmuls.add(1);
   if (handle != cublas_lt_handle()) {
     return CUBLAS_STATUS_NOT_INITIALIZED;
   }
@@ -279,7 +278,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
   }
   if ((settings.refused_algorithms >> algorithm.id & 1) != 0 ||
       !aligned(a, algorithm.alignment_a) || !aligned(b, algorithm.alignment_b) ||
-      !aligned(c, algorithm.alignment_d) || !aligned(d, algorithm.alignment_d)) {
+      !aligned(c, algorithm.alignment_c) || !aligned(d, algorithm.alignment_d)) {
     return CUBLAS_STATUS_NOT_SUPPORTED;
   }
   if (algorithm.workspace > workspace_bytes ||
@@ -291,8 +290,9 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     compute(problem, *static_cast<const float*>(alpha), a, b, *static_cast<const float*>(beta), c,
             d);
   }
+  settings.last_fast_accumulation = problem.descriptor.fast != 0;
   settings.last_algorithm = static_cast<int>(algorithm.id);
-  const int run = state()->runs[algorithm.id]++;
-  runtime().clock = runtime().clock + settings.time(static_cast<int>(algorithm.id), run);
+  const int run = state()->runs[algorithm.id].add(1);
+  runtime().clock.add(settings.time(static_cast<int>(algorithm.id), run));
   return CUBLAS_STATUS_SUCCESS;
 }

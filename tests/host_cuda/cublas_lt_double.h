@@ -2,10 +2,11 @@
 
 #include <cublasLt.h>
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+
+#include "relaxed.h"
 
 // The functions of cuBLASLt that kernels/gemm calls, on the host. They compute FP8 products in
 // float64 and hold to the rules of cuBLASLt's documentation: what those don't promise is refused,
@@ -29,12 +30,13 @@ struct CublasLt {
   int matmuls_before_failure = 0;  ///< products that still succeed before matmul_status counts
   std::uint64_t refused_algorithms = 0;  ///< a bit for each algorithm whose products are refused
 
-  std::atomic<int> heuristics = 0;  ///< calls so far
-  std::atomic<int> checks = 0;
-  std::atomic<int> matmuls = 0;
-  std::atomic<int> descriptors = 0;  ///< initialised so far: products' descriptors and layouts
-  std::atomic<int> attributes = 0;   ///< set so far
-  std::atomic<int> last_algorithm = -1;
+  Relaxed<int> heuristics = 0;  ///< calls so far
+  Relaxed<int> checks = 0;
+  Relaxed<int> matmuls = 0;
+  Relaxed<int> descriptors = 0;      ///< initialised so far: products' descriptors and layouts
+  Relaxed<int> attributes = 0;       ///< set so far
+  Relaxed<int> last_algorithm = -1;  ///< of the last product
+  Relaxed<bool> last_fast_accumulation = false;
 };
 CublasLt& cublas_lt();
 

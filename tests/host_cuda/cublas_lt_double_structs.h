@@ -52,6 +52,7 @@ struct Algorithm {
   std::uint64_t workspace;
   std::uint32_t alignment_a;
   std::uint32_t alignment_b;
+  std::uint32_t alignment_c;
   std::uint32_t alignment_d;
   std::int32_t compute_capability;
 };

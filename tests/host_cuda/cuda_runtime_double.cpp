@@ -42,14 +42,14 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned int /*flags*/)
   if (const cudaError_t status = remembered(runtime().event_create)) {
     return status;
   }
-  ++runtime().events;
-  ++runtime().live_events;
+  runtime().events.add(1);
+  runtime().live_events.add(1);
   *event = reinterpret_cast<cudaEvent_t>(new Event);
   return cudaSuccess;
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
-  --runtime().live_events;
+  runtime().live_events.add(-1);
   delete event_of(event);
   return cudaSuccess;
 }
@@ -82,13 +82,13 @@ cudaError_t cudaMallocAsync(void** pointer, std::size_t bytes, cudaStream_t /*st
   }
   constexpr std::size_t kAlignment = 256;
   *pointer = std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
-  ++runtime().allocations;
-  ++runtime().live_allocations;
+  runtime().allocations.add(1);
+  runtime().live_allocations.add(1);
   return *pointer != nullptr ? cudaSuccess : remembered(cudaErrorMemoryAllocation);
 }
 
 cudaError_t cudaFreeAsync(void* pointer, cudaStream_t /*stream*/) {
-  --runtime().live_allocations;
+  runtime().live_allocations.add(-1);
   std::free(pointer);
   return cudaSuccess;
 }
@@ -100,7 +100,11 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int /*device*/) 
   return cudaSuccess;
 }
 
-cudaError_t cudaGetLastError() { return runtime().last_error.exchange(cudaSuccess); }
+cudaError_t cudaGetLastError() {
+  const cudaError_t error = runtime().last_error;
+  runtime().last_error = cudaSuccess;
+  return error;
+}
 
 const char* cudaGetErrorString(cudaError_t status) {
   return status == cudaErrorMemoryAllocation ? "out of memory" : "a CUDA error";

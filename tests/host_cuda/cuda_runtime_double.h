@@ -2,16 +2,17 @@
 
 #include <cuda_runtime_api.h>
 
-#include <atomic>
 #include <string>
+
+#include "relaxed.h"
 
 // The CUDA runtime's functions that kernels/gemm calls, on the host: events on a clock that the
 // tests set, memory from the heap. Streams do not exist: everything is done when a call returns.
 namespace float8::host_cuda {
 
 struct Runtime {
-  std::atomic<float> clock = 0;  ///< milliseconds; what runs in a stream moves it
-  bool capturing = false;        ///< all streams are
+  Relaxed<float> clock = 0;  ///< milliseconds; what runs in a stream moves it
+  bool capturing = false;    ///< all streams are
   std::string device_name = "Test GPU";
   int multiprocessors = 132;
   /// What these return from now on.
@@ -20,11 +21,11 @@ struct Runtime {
   cudaError_t malloc_async = cudaSuccess;
   cudaError_t is_capturing = cudaSuccess;
 
-  std::atomic<int> events = 0;       ///< created so far
-  std::atomic<int> live_events = 0;  ///< and not destroyed
-  std::atomic<int> allocations = 0;
-  std::atomic<int> live_allocations = 0;
-  std::atomic<cudaError_t> last_error = cudaSuccess;  ///< as cudaGetLastError returns it
+  Relaxed<int> events = 0;       ///< created so far
+  Relaxed<int> live_events = 0;  ///< and not destroyed
+  Relaxed<int> allocations = 0;
+  Relaxed<int> live_allocations = 0;
+  Relaxed<cudaError_t> last_error = cudaSuccess;  ///< as cudaGetLastError returns it
 };
 Runtime& runtime();
 

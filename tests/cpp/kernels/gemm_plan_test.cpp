@@ -82,6 +82,30 @@ TEST_F(GemmPlans, EachFieldOfAProblemMakesAPlan) {
   EXPECT_EQ(cublas_lt().heuristics, 15);
 }
 
+TEST_F(GemmPlans, ThereIsRoomForMany) {
+  constexpr int kProblems = 1000;
+  cublas_lt().computes = false;
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 1; i <= kProblems; ++i) {
+      GemmProblem problem = small_problem();
+      problem.m = i;
+      GemmData data(problem);
+      ASSERT_EQ(run(data), "");
+      ASSERT_EQ(cublas_lt().heuristics, round == 0 ? i : kProblems);
+    }
+  }
+}
+
+TEST_F(GemmPlans, FastAccumulationIsTheProblems) {
+  for (const bool fast : {true, false}) {
+    GemmProblem problem = small_problem();
+    problem.fast_accumulation = fast;
+    GemmData data(problem);
+    EXPECT_EQ(run(data), "");
+    EXPECT_EQ(cublas_lt().last_fast_accumulation, fast);
+  }
+}
+
 TEST_F(GemmPlans, DevicesHavePlansOfTheirOwn) {
   GemmProblem problem = small_problem();
   GemmData first(problem);
