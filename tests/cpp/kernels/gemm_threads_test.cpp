@@ -26,9 +26,10 @@ void run_in_threads(GemmPlanner& planner, int problems, int rounds) {
       std::vector<std::unique_ptr<GemmData>> data;
       for (int i = 0; i < problems; ++i) {
         GemmProblem problem = small_problem();
-        problem.m = 1 + i;
+        problem.m = 1 + i % 4;
         problem.n = 8;
         problem.k = 16;
+        problem.workspace_bytes -= static_cast<std::size_t>(i);  // another problem
         problem.scales = i % 2 == 0 ? ScaleMode::kTensor : ScaleMode::kOuter;
         data.push_back(std::make_unique<GemmData>(problem, static_cast<std::uint64_t>(thread)));
       }
