@@ -24,6 +24,7 @@ struct TileInput {
   Unit<kSize> rows[4];
 
   __device__ void load(const Matrix& x, std::int64_t row, std::int64_t column) {
+#pragma unroll
     for (int i = 0; i < 4; ++i) {
       rows[i] = load_unit<kSize, kAligned>(x.data, (row + i) * x.columns + column,
                                            row + i < x.rows ? x.columns - column : 0);
@@ -37,6 +38,7 @@ __device__ inline void load_row_scales(const TileCopy& copy, std::int64_t row, s
                                        Float4& scales) {
   if constexpr (kCodes == Codes::kByRow) {
     if (copy.granularity == Granularity::kRow) {
+#pragma unroll
       for (int i = 0; i < 4; ++i) {
         scales.values[i] = row + i < rows ? copy.scale[row + i] : 0.0F;
       }
@@ -115,12 +117,14 @@ __global__ void __launch_bounds__(kTileThreads, 2) cast_tiles_kernel(const CastT
     std::uint32_t* words = tiles + half * kTileWords;
     const std::uint32_t rows_in_x = first_bytes(x.rows - row);
     Bytes16 codes[4];
+#pragma unroll
     for (int group = 0; group < 4; ++group) {
       Float4 by_column = {};
       if constexpr (kByColumn) {
         by_column = *reinterpret_cast<const Float4*>(strip + strip_word(tile_column() + 4 * group));
       }
       std::uint32_t turned[4];
+#pragma unroll
       for (int i = 0; i < 4; ++i) {
         const Float4 values = values_of<kElement>(input.rows[i], group);
         if constexpr (kStraight != Codes::kNone) {
@@ -149,6 +153,7 @@ __global__ void __launch_bounds__(kTileThreads, 2) cast_tiles_kernel(const CastT
       load_tile();
     }
     if constexpr (kStraight != Codes::kNone) {
+#pragma unroll
       for (int i = 0; i < 4; ++i) {
         if (row + i < x.rows && column < ld) {
           keep_first(codes[i], x.columns - column);

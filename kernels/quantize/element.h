@@ -30,6 +30,7 @@ __device__ inline Bytes16 load_vector(const void* x, Index index, Index count) {
     }
   } else {
     const auto* elements = static_cast<const Bits<kSize>*>(x) + index;
+#pragma unroll
     for (int i = 0; i < kPerVector<kSize>; ++i) {
       if (i < count) {
         const std::uint32_t bits = elements[i];
@@ -49,6 +50,7 @@ __device__ inline void store_vector(void* out, std::int64_t index, std::int64_t 
     store(elements, vector);
     return;
   }
+#pragma unroll
   for (int i = 0; i < kPerVector<kSize>; ++i) {
     if (index + i < limit) {
       elements[i] = static_cast<Bits<kSize>>(vector.words[i * kSize / 4] >> (8 * (i * kSize % 4)));
@@ -66,6 +68,7 @@ struct Unit {
 template <int kSize, bool kAligned, class Index>
 __device__ inline Unit<kSize> load_unit(const void* x, Index index, Index count) {
   Unit<kSize> unit;
+#pragma unroll
   for (int i = 0; i < kSize; ++i) {
     const int first = i * kPerVector<kSize>;
     unit.vectors[i] = load_vector<kSize, kAligned, true>(x, index + first, count - first);
@@ -126,6 +129,7 @@ __device__ inline std::uint32_t first_bytes(Index n) {
 template <class Index>
 __device__ inline void keep_first(Bytes16& codes, Index n) {
   if (n < 16) {
+#pragma unroll
     for (int i = 0; i < 4; ++i) {
       codes.words[i] &= first_bytes(n - 4 * i);
     }

@@ -49,6 +49,7 @@ __global__ void __launch_bounds__(kBoundThreads) quantize_rows_kernel(const Para
     const bool in_x = row < p.x.rows;
     Unit<kSize> units[kUnits<kSize>];
     const auto* x = static_cast<const std::uint8_t*>(p.x.data) + row * columns * kSize;
+#pragma unroll
     for (unsigned i = 0; i < kUnits<kSize>; ++i) {
       const int column = static_cast<int>(lane + i * lanes) * 16;
       units[i] = load_unit<kSize, kAligned>(x, column, in_x ? columns - column : 0);
@@ -75,10 +76,12 @@ __global__ void __launch_bounds__(kBoundThreads) quantize_rows_kernel(const Para
       p.scale_inv[row] = 1.0F / scale;
     }
     std::uint8_t* data = p.data + row * ld;
+#pragma unroll
     for (unsigned i = 0; i < kUnits<kSize>; ++i) {
       const int column = static_cast<int>(lane + i * lanes) * 16;
       if (in_x && column < ld) {
         Bytes16 codes;
+#pragma unroll
         for (int w = 0; w < 4; ++w) {
           codes.words[w] = encode_word<kFormat>(values_of<kElement>(units[i], w), all(scale));
         }

@@ -49,10 +49,10 @@ TEST(LaunchAmax, EveryGranularity) {
 }
 
 // Several chunks of rows, several blocks, more than four vectors for each thread.
-TEST(LaunchAmax, PartsOfLargerMatrices) {
+TEST(QuantizeLarge, AmaxOfManyParts) {
   std::mt19937 random(2);
   const std::pair<std::int64_t, std::int64_t> shapes[] = {
-      {3000, 24}, {3000, 23}, {700, 300}, {9, 40000}, {272000, 1}};
+      {3000, 24}, {3000, 23}, {700, 300}, {9, 40000}, {4500, 264}};
   for (const auto& [rows, columns] : shapes) {
     const Input x(random, Element::kBFloat16, rows, columns);
     for (const Granularity granularity : kGranularities) {
@@ -73,14 +73,13 @@ TEST(LaunchAmax, FindsTheLargestWhereverItLies) {
 }
 
 // More than four vectors for each thread of the largest grid. All zeros but one value.
-TEST(LaunchAmax, ThreadsThatTakeSeveralRounds) {
+TEST(QuantizeLarge, AmaxThreadsThatTakeSeveralRounds) {
   constexpr std::int64_t kRound = std::int64_t{1024} * 256 * 4 * 8;
   std::vector<std::uint16_t> memory(2 * kRound + kRound / 4 + 3, 0);
   const Matrix x = {memory.data() + 1, Element::kBFloat16, 1,
                     static_cast<std::int64_t>(memory.size()) - 1};
   Output scratch(static_cast<std::int64_t>(amax_scratch_bytes(x, kTensor)));
-  for (const std::int64_t place : {std::int64_t{1}, kRound - 1, 2 * kRound - 100, 2 * kRound + 1000,
-                                   x.columns - 20, x.columns}) {
+  for (const std::int64_t place : {kRound + 100, 2 * kRound - 100, x.columns}) {
     memory[place] = 0xC000;
     std::uint16_t amax = 0;
     ASSERT_EQ(launch_amax(x, kTensor, &amax, scratch.data(), nullptr), cudaSuccess);
