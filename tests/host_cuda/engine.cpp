@@ -86,7 +86,7 @@ void run_grid(const Launch& launch, const std::function<void()>& thread) {
 }  // namespace
 
 Settings& settings() {
-  static Settings instance{.workers = thread_sanitizer() ? 3U : 1U};
+  static Settings instance{.workers = thread_sanitizer() ? 2U : 1U};
   return instance;
 }
 
