@@ -44,9 +44,13 @@ std::map<std::string, Call> subjects() {
   const at::Tensor weight = at::randn({kSize, kSize}, options).requires_grad_();
   const at::Tensor gradient = at::randn({kSize, kSize}, options);
   std::map<std::string, Call> calls;
-  const auto plain = [=](const at::Tensor& input) { return at::linear(input, weight); };
-  calls["linear.forward"] = forward(plain, x);
-  calls["linear.forward_backward"] = forward_backward(plain, x, weight, gradient);
+  // A layer in bfloat16, on a device that has no kernels either.
+  const at::Tensor meta_x = x.detach().to(at::kMeta).requires_grad_();
+  const at::Tensor meta_weight = weight.detach().to(at::kMeta).requires_grad_();
+  const at::Tensor meta_gradient = gradient.to(at::kMeta);
+  const auto plain = [=](const at::Tensor& input) { return at::linear(input, meta_weight); };
+  calls["linear.forward"] = forward(plain, meta_x);
+  calls["linear.forward_backward"] = forward_backward(plain, meta_x, meta_weight, meta_gradient);
   for (const std::string name : {"tensorwise", "rowwise", "rowwise_with_gw_hp"}) {
     float8::Float8LinearConfig config = float8::Float8LinearConfig::from_recipe_name(name);
     config.emulate =

@@ -12,10 +12,10 @@ at::Tensor amax(const at::Tensor& x_any, at::IntArrayRef block_any) {
   const Device device(x_any);
   const at::Tensor x = x_any.contiguous();
   const at::Tensor result =
-      at::empty({block[0] == 1 ? x.size(0) : 1, block[1] == 1 ? x.size(1) : 1}, x.options());
+      device.empty({block[0] == 1 ? x.size(0) : 1, block[1] == 1 ? x.size(1) : 1}, x.scalar_type());
   const kernels::Matrix matrix = matrix_of(x);
   const kernels::Granularity granularity = granularity_of(block);
-  const Scratch scratch(device, x, kernels::amax_scratch_bytes(matrix, granularity));
+  const Scratch scratch(device, kernels::amax_scratch_bytes(matrix, granularity));
   check_launch("amax", kernels::launch_amax(matrix, granularity, result.mutable_data_ptr(),
                                             scratch.data(), device.stream()));
   return result;

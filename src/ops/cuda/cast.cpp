@@ -16,7 +16,7 @@ at::Tensor cast(const at::Tensor& x_any, const at::Tensor& scale_any, at::Scalar
   const at::Tensor scale = scale_any.contiguous();
   const std::int64_t rows = x.size(transpose ? 1 : 0);
   const std::int64_t columns = x.size(transpose ? 0 : 1);
-  const at::Tensor data = at::empty({rows, ops::padded(columns)}, x.options().dtype(dtype));
+  const at::Tensor data = device.empty({rows, ops::padded(columns)}, dtype);
   std::uint8_t* out = bytes_of(data);
   check_launch("cast", kernels::launch_cast(matrix_of(x), scale.const_data_ptr<float>(),
                                             granularity_of(block_of(scale)), format,

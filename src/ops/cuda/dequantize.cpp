@@ -14,7 +14,7 @@ at::Tensor dequantize(const at::Tensor& data_any, const at::Tensor& scale_any,
   const Device device(data_any);
   const at::Tensor data = data_any.contiguous();
   const at::Tensor scale = scale_any.contiguous();
-  const at::Tensor result = at::empty(data.sizes(), data.options().dtype(dtype));
+  const at::Tensor result = device.empty(data.sizes(), dtype);
   check_launch("dequantize",
                kernels::launch_dequantize(
                    const_bytes_of(data), ops::check_format("dequantize", data.scalar_type()),

@@ -1,8 +1,8 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
 #include <ATen/cuda/CUDAContextLight.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/full.h>
+#include <ATen/cuda/EmptyTensor.h>
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
@@ -30,6 +30,11 @@ class Device {
     return 10 * properties.major + properties.minor;
   }
   [[nodiscard]] cublasLtHandle_t blas() const { return at::cuda::getCurrentCUDABlasLtHandle(); }
+
+  /// at::empty without the dispatcher, which takes a quarter of its time.
+  [[nodiscard]] at::Tensor empty(at::IntArrayRef sizes, at::ScalarType dtype) const {
+    return at::detail::empty_cuda(sizes, dtype, guard_.current_device(), std::nullopt);
+  }
 
   /// torch's own workspace for this thread's GEMMs on this stream: what one kernel writes there is
   /// done with when the next one that uses it starts.

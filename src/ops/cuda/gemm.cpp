@@ -35,7 +35,7 @@ at::Tensor scaled(const Device& device, const at::Tensor& product, const Operand
   const std::int64_t n = product.size(1);
   const at::Tensor scale_a = as_rows(operands.scale_a, m);
   const at::Tensor scale_b = as_rows(operands.scale_b, n);
-  at::Tensor out = at::empty({m, n}, product.options().dtype(dtype));
+  at::Tensor out = device.empty({m, n}, dtype);
   check_launch("scaled_mm", kernels::launch_scale_product(
                                 product.const_data_ptr<float>(), scale_a.const_data_ptr<float>(),
                                 scale_b.const_data_ptr<float>(),
@@ -127,9 +127,8 @@ at::Tensor multiply(const Device& device, const Operands& operands, const at::Te
         .narrow(1, 0, n)
         .contiguous();
   }
-  const auto options = operands.a.options();
   if (runs_directly(device, operands)) {
-    at::Tensor out = at::empty({operands.a.size(0), n}, options.dtype(dtype));
+    at::Tensor out = device.empty({operands.a.size(0), n}, dtype);
     const bool fused = dtype != at::kFloat;  // the epilogue has no bias of float32
     if (multiply_into(device, out, /*accumulate=*/false, operands, fused ? bias : at::Tensor(),
                       fast_accumulation)) {
@@ -144,7 +143,7 @@ at::Tensor multiply(const Device& device, const Operands& operands, const at::Te
   Operands unscaled = operands;
   unscaled.scale_a = unscaled.scale_b = at::ones({1, 1}, operands.scale_a.options());
   unscaled.outer = false;
-  const at::Tensor product = at::empty({operands.a.size(0), n}, options.dtype(at::kFloat));
+  const at::Tensor product = device.empty({operands.a.size(0), n}, at::kFloat);
   multiply_into(device, product, /*accumulate=*/false, unscaled, {}, fast_accumulation);
   return scaled(device, product, operands, bias, dtype);
 }

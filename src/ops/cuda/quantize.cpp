@@ -9,11 +9,12 @@ namespace {
 
 // An FP8 copy's tensors, allocated, and where the kernels write.
 struct Copy {
-  Copy(const at::Tensor& x, at::ScalarType dtype, const Block& block, bool transpose) {
+  Copy(const Device& device, const at::Tensor& x, at::ScalarType dtype, const Block& block,
+       bool transpose) {
     const std::int64_t rows = x.size(transpose ? 1 : 0);
     const std::int64_t columns = x.size(transpose ? 0 : 1);
-    data = at::empty({rows, ops::padded(columns)}, x.options().dtype(dtype));
-    scale_inv = at::empty({block == kTensorBlock ? 1 : rows, 1}, x.options().dtype(at::kFloat));
+    data = device.empty({rows, ops::padded(columns)}, dtype);
+    scale_inv = device.empty({block == kTensorBlock ? 1 : rows, 1}, at::kFloat);
     auto* scales = scale_inv.mutable_data_ptr<float>();
     // A copy without a byte has no address, and still has scales: any address stands for it.
     auto* bytes = data.numel() > 0 ? bytes_of(data) : reinterpret_cast<std::uint8_t*>(scales);
@@ -24,9 +25,8 @@ struct Copy {
   kernels::QuantizedCopy target;
 };
 
-void run(const char* op, const Device& device, const at::Tensor& x,
-         const kernels::Quantization& quantization) {
-  const Scratch scratch(device, x, kernels::quantize_scratch_bytes(quantization));
+void run(const char* op, const Device& device, const kernels::Quantization& quantization) {
+  const Scratch scratch(device, kernels::quantize_scratch_bytes(quantization));
   check_launch(op, kernels::launch_quantize(quantization, scratch.data(), device.stream()));
 }
 
@@ -41,8 +41,8 @@ std::tuple<at::Tensor, at::Tensor> quantize(const at::Tensor& x_any, at::ScalarT
   const Block block = ops::check_block("quantize", block_any, ops::kOperandBlocks);
   const Device device(x_any);
   const at::Tensor x = x_any.contiguous();
-  const Copy copy(x, dtype, block, transpose);
-  run("quantize", device, x,
+  const Copy copy(device, x, dtype, block, transpose);
+  run("quantize", device,
       {matrix_of(x), format, power_of_two, transpose ? kernels::QuantizedCopy{} : copy.target,
        transpose ? copy.target : kernels::QuantizedCopy{}});
   return {copy.data, copy.scale_inv};
@@ -57,9 +57,9 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(
   const Block block_t = ops::check_block("quantize_pair", block_t_any, ops::kOperandBlocks);
   const Device device(x_any);
   const at::Tensor x = x_any.contiguous();
-  const Copy straight(x, dtype, block, /*transpose=*/false);
-  const Copy transposed(x, dtype, block_t, /*transpose=*/true);
-  run("quantize_pair", device, x,
+  const Copy straight(device, x, dtype, block, /*transpose=*/false);
+  const Copy transposed(device, x, dtype, block_t, /*transpose=*/true);
+  run("quantize_pair", device,
       {matrix_of(x), format, power_of_two, straight.target, transposed.target});
   return {straight.data, straight.scale_inv, transposed.data, transposed.scale_inv};
 }

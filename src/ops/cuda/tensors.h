@@ -1,7 +1,6 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
 
 #include "float8/ops.h"
 #include "kernels/quantize/matrix.h"
@@ -65,7 +64,7 @@ inline at::Tensor aligned(const at::Tensor& tensor) {
 /// enough, since its users follow each other on the stream, and an allocation otherwise.
 class Scratch {
  public:
-  Scratch(const Device& device, const at::Tensor& like, std::size_t bytes) {
+  Scratch(const Device& device, std::size_t bytes) {
     if (bytes == 0) {
       return;
     }
@@ -73,7 +72,7 @@ class Scratch {
       data_ = device.workspace();
       return;
     }
-    own_ = at::empty({static_cast<std::int64_t>(bytes)}, like.options().dtype(at::kByte));
+    own_ = device.empty({static_cast<std::int64_t>(bytes)}, at::kByte);
     data_ = own_.mutable_data_ptr();
   }
   [[nodiscard]] void* data() const { return data_; }

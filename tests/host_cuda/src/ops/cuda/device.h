@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ATen/EmptyTensor.h>
 #include <ATen/core/Tensor.h>
 #include <cublasLt.h>
 #include <cuda_runtime_api.h>
@@ -21,6 +22,10 @@ class Device {
     return host_cuda::cublas_lt().compute_capability;
   }
   [[nodiscard]] static cublasLtHandle_t blas() { return host_cuda::cublas_lt_handle(); }
+  [[nodiscard]] static at::Tensor empty(at::IntArrayRef sizes, at::ScalarType dtype) {
+    return at::detail::empty_cpu(sizes, dtype);
+  }
+
   /// Each thread has its own, as in torch: calls of two threads overlap.
   [[nodiscard]] static void* workspace() {
     constexpr std::size_t kAlignment = 256;
