@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 namespace float8::kernels {
@@ -20,8 +21,9 @@ std::string hexadecimal(std::uint64_t value) {
 }
 
 bool read_hexadecimal(std::string_view text, std::uint64_t& value) {
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value, 16);
+  const char* begin = std::to_address(text.begin());
+  const char* end = std::to_address(text.end());
+  const auto [stop, error] = std::from_chars(begin, end, value, 16);
   return error == std::errc() && stop == end && text.size() == kWordDigits;
 }
 
@@ -51,7 +53,8 @@ std::optional<Choice> from_line(const std::string& line) {
   const std::string_view text = line;
   const std::size_t algorithm = text.rfind(kAlgorithm);
   const std::size_t checksum = text.rfind(kChecksum);
-  if (algorithm == text.npos || checksum == text.npos || checksum < algorithm) {
+  if (algorithm == std::string_view::npos || checksum == std::string_view::npos ||
+      checksum < algorithm) {
     return {};
   }
   std::uint64_t sum = 0;

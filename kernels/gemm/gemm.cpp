@@ -9,9 +9,14 @@
 namespace float8::kernels {
 namespace {
 
-// Never destroyed: other threads may still run products while the process ends.
+// Never destroyed: other threads may still run products while the process ends. Not inline: the
+// path of every product need not save registers for it.
+[[gnu::noinline, gnu::cold]] GemmPlanner& make_planner() {
+  return *new GemmPlanner(gemm_tuning_from_environment());
+}
+
 GemmPlanner& planner() {
-  static GemmPlanner& instance = *new GemmPlanner(gemm_tuning_from_environment());
+  static GemmPlanner& instance = make_planner();
   return instance;
 }
 

@@ -1,7 +1,5 @@
 #include "kernels/gemm/plan.h"
 
-#include <type_traits>
-
 namespace float8::kernels {
 namespace {
 
@@ -36,7 +34,7 @@ class Calls {
   void set(cublasLtMatmulDescOpaque_t& descriptor, cublasLtMatmulDescAttributes_t attribute,
            Value value) {
     call("cublasLtMatmulDescSetAttribute", cublasLtMatmulDescSetAttribute, &descriptor, attribute,
-         &value, sizeof(value));
+         static_cast<const void*>(&value), sizeof(value));
   }
   template <class Value>
   void set(cublasLtMatmulPreferenceOpaque_t& preference,

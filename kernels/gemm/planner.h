@@ -25,10 +25,11 @@ class GemmPlanner {
  private:
   std::string run_plan(cublasLtHandle_t handle, const GemmPlan& plan,
                        const GemmArguments& arguments);
-  std::string run_new(cublasLtHandle_t handle, const GemmProblem& problem,
-                      const GemmArguments& arguments, bool stored_too);
-  std::string failed(cublasLtHandle_t handle, const GemmPlan& plan, const GemmArguments& arguments,
-                     const BlasStatus& status);
+  // Cold, so that the compiler keeps them out of the path of a known problem.
+  [[gnu::cold]] std::string run_new(cublasLtHandle_t handle, const GemmProblem& problem,
+                                    const GemmArguments& arguments, bool stored_too);
+  [[gnu::cold]] std::string failed(cublasLtHandle_t handle, const GemmPlan& plan,
+                                   const GemmArguments& arguments, const BlasStatus& status);
   bool use_stored(cublasLtHandle_t handle, GemmPlan& plan);
   BlasStatus choose(cublasLtHandle_t handle, GemmPlan& plan, const GemmArguments& arguments,
                     bool& keep);

@@ -137,10 +137,9 @@ std::optional<std::size_t> fastest(cublasLtHandle_t handle, const GemmPlan& plan
       }
     }
   }
-  std::vector<float> medians;
-  for (Trial& trial : trials) {
-    medians.push_back(trial.median());
-  }
+  std::vector<float> medians(trials.size());
+  std::transform(trials.begin(), trials.end(), medians.begin(),
+                 [](Trial& trial) { return trial.median(); });
   const auto best = std::min_element(medians.begin(), medians.end());
   return static_cast<std::size_t>(best - medians.begin());
 }

@@ -58,7 +58,7 @@ cublasStatus_t assign(Value& field, const void* value, std::size_t size) {
   if (value == nullptr || size != sizeof(Value)) {
     return CUBLAS_STATUS_INVALID_VALUE;
   }
-  std::memcpy(&field, value, size);
+  std::memcpy(static_cast<void*>(&field), value, size);
   return CUBLAS_STATUS_SUCCESS;
 }
 

@@ -15,6 +15,9 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
+const void* shifted(const void* pointer) { return static_cast<const char*>(pointer) + 16; }
+void* shifted(void* pointer) { return static_cast<char*>(pointer) + 16; }
+
 class GemmPlans : public ::testing::Test {
  protected:
   void SetUp() override { reset_doubles(); }
@@ -137,9 +140,6 @@ TEST_F(GemmPlans, PointersThatDoNotFitTheProblemAreRefused) {
       GemmArguments arguments = data_.arguments();
       change(arguments);
       EXPECT_THAT(run(data_, arguments), AllOf(StartsWith("[scaled_mm] "), HasSubstr(part)));
-    };
-    const auto shifted = [](auto* pointer) {
-      return reinterpret_cast<decltype(pointer)>(reinterpret_cast<std::uintptr_t>(pointer) + 16);
     };
     expect_refused([&](auto& a) { a.a = shifted(a.a); }, "aligned as the problem says");
     expect_refused([&](auto& a) { a.b = shifted(a.b); }, "aligned as the problem says");

@@ -21,6 +21,7 @@ void run_in_threads(GemmPlanner& planner, int problems, int rounds) {
   std::vector<std::string> errors;
   std::atomic<int> ready = 0;
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int thread = 0; thread < kThreads; ++thread) {
     threads.emplace_back([&, thread] {
       std::vector<std::unique_ptr<GemmData>> data;
@@ -80,6 +81,7 @@ TEST(GemmThreads, LearnOfARefusalWhileOthersRun) {
   host_cuda::cublas_lt().refused_algorithms = 1;
   GemmPlanner planner{GemmTuning{}};
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   std::atomic<int> refusals = 0;
   for (int thread = 0; thread < kThreads; ++thread) {
     threads.emplace_back([&] {
