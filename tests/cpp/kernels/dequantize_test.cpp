@@ -102,7 +102,10 @@ TEST(LaunchScaleProduct, ScalesRowsAndColumnsAndAddsTheBias) {
   for (const auto& [rows, columns] : kShapes) {
     for (const Element element : kElements) {
       for (const std::int64_t offset : {0, 1}) {
-        const Input product(random, Element::kFloat32, rows, columns, offset, Values::kSpecials);
+        Input product(random, Element::kFloat32, rows, columns, offset, Values::kSpecials);
+        for (std::int64_t i = 0; i < rows * columns; i += 13) {
+          product.set(i, i % 2 == 0 ? 0x7FFFFFFFU : 0xFFFFFFFFU);  // NaNs that rounding would carry
+        }
         const Input bias(random, element, 1, columns, offset);
         const std::vector<float> a = random_scales(random, rows);
         const std::vector<float> b = random_scales(random, columns);

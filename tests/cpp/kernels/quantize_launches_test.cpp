@@ -68,6 +68,22 @@ TEST(QuantizeLarge, TensorOfSeveralStrips) {
   }
 }
 
+// Forty chunks of rows, and columns that have their largest values in all of them.
+TEST(QuantizeLarge, ColumnsWhoseMaximaLieAnywhere) {
+  std::mt19937 random(9);
+  constexpr std::int64_t kRows = 2560;
+  constexpr std::int64_t kColumns = 264;
+  for (const Element element : {Element::kBFloat16, Element::kFloat32}) {
+    Input x(random, element, kRows, kColumns);
+    for (std::int64_t c = 0; c < kColumns; ++c) {
+      x.set(c * 97 % kRows * kColumns + c, element == Element::kFloat32 ? 0xC7000000U : 0xC700U);
+    }
+    for (const Mix& mix : {kMixes[3], kMixes[5], kMixes[7]}) {
+      check_quantize(x, Format::kE4M3, false, mix);
+    }
+  }
+}
+
 // A block's rows lie in shared memory, however many x has: more of them, more blocks.
 TEST(QuantizeLarge, MoreRowsThanSharedMemoryOfUsualBlocks) {
   const Matrix huge = {nullptr, Element::kBFloat16, std::int64_t{1} << 32, 64};
