@@ -37,12 +37,24 @@ def count(subject: str, folder: Path) -> tuple[int, Path]:
     return round(int(collected[1]) / CALLS), profile
 
 
-def own_functions(profile: Path, most: int) -> list[tuple[int, str]]:
-    """The functions with the most instructions of their own, per call."""
+def functions(profile: Path) -> list[tuple[int, str, str]]:
+    """Every function's own instructions in one call, its name and library; the most first."""
     command = ["callgrind_annotate", "--threshold=100", str(profile)]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    rows = re.findall(r"^\s*([\d,]+) \([^)]*\)\s+\S*?:(.+?) \[", text, flags=re.MULTILINE)
-    return [(round(int(n.replace(",", "")) / CALLS), name.strip()) for n, name in rows[:most]]
+    rows = re.findall(
+        r"^\s*([\d,]+) \([^)]*\)\s+\S*?:(.+?) \[([^\]]+)\]$", text, flags=re.MULTILINE
+    )
+    return [(int(n.replace(",", "")) // CALLS, name, Path(path).name) for n, name, path in rows]
+
+
+def by_part(rows: list[tuple[int, str, str]]) -> dict[str, int]:
+    """Instructions of one call: torch's, the C library's (allocations), ours."""
+    parts = dict.fromkeys(("torch", "libc", "float8"), 0)
+    for own, _, library in rows:
+        is_torch = library.startswith(("libtorch", "libc10"))
+        part = "torch" if is_torch else "float8" if "float8" in library else "libc"
+        parts[part] += own
+    return parts
 
 
 def main() -> None:
@@ -59,16 +71,17 @@ def main() -> None:
             plain, _ = count(f"linear.{which}", folder)
             for layer in LAYERS[1:]:
                 instructions, profile = count(f"{layer}.{which}", folder)
+                rows = functions(profile)
                 results.add(
                     f"{layer:18} {which:16} | {instructions:7,} instructions | "
                     f"{instructions / plain:5.2f}x at::linear on meta",
                     {"recipe": layer, "pass": which},
                     instructions=instructions,
                     at_linear=plain,
+                    by_part=by_part(rows),
                 )
-                if arguments.functions:
-                    for own, function in own_functions(profile, arguments.functions):
-                        print(f"    {own:6,}  {function[:120]}")
+                for own, function, library in rows[: arguments.functions]:
+                    print(f"    {own:6,}  {library:16}  {function[:100]}")
 
 
 if __name__ == "__main__":

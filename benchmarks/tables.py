@@ -72,6 +72,17 @@ def conversion(records: list[Record]) -> Rows:
     return rows
 
 
+def host_instructions(records: list[Record]) -> Rows:
+    """Instructions of a call, and whose they are."""
+    rows = [["recipe", "call", "instructions", "of at::linear's", "torch", "libc", "libfloat8"]]
+    for r in records:
+        s, count = r["subject"], r["instructions"]
+        shares = [f"{r['by_part'][part] / count:.0%}" for part in ("torch", "libc", "float8")]
+        call = s["pass"].replace("_", " + ")
+        rows.append([s["recipe"], call, f"{count:,}", f"{count / r['at_linear']:.2f}", *shares])
+    return rows
+
+
 def import_time(records: list[Record]) -> Rows:
     """Seconds that an import takes."""
     rows = [["import torch, s", "import float8 after it, s"]]
@@ -110,5 +121,6 @@ TABLES: dict[str, tuple[str, Callable[[list[Record]], Rows]]] = {
     "conversion": ("conversion", conversion),
     "import_time": ("import_time", import_time),
     "host": ("host", host),
+    "host_instructions": ("host_instructions", host_instructions),
     "quickstart": ("quickstart", quickstart),
 }
