@@ -2,6 +2,7 @@
 
 #include "src/ops/check.h"
 #include "src/ops/cuda/operators.h"
+#include "src/ops/cuda/scratch.h"
 #include "src/ops/cuda/tensors.h"
 
 namespace float8::cuda {
@@ -15,9 +16,9 @@ at::Tensor amax(const at::Tensor& x_any, at::IntArrayRef block_any) {
       device.empty({block[0] == 1 ? x.size(0) : 1, block[1] == 1 ? x.size(1) : 1}, x.scalar_type());
   const kernels::Matrix matrix = matrix_of(x);
   const kernels::Granularity granularity = granularity_of(block);
-  const Scratch scratch(device, kernels::amax_scratch_bytes(matrix, granularity));
-  check_launch("amax", kernels::launch_amax(matrix, granularity, result.mutable_data_ptr(),
-                                            scratch.data(), device.stream()));
+  void* memory = scratch(device, kernels::amax_scratch_bytes(matrix, granularity));
+  check_launch("amax", kernels::launch_amax(matrix, granularity, result.mutable_data_ptr(), memory,
+                                            device.stream()));
   return result;
 }
 

@@ -36,8 +36,8 @@ class Device {
     return at::detail::empty_cuda(sizes, dtype, guard_.current_device(), std::nullopt);
   }
 
-  /// torch's own workspace for this thread's GEMMs on this stream: what one kernel writes there is
-  /// done with when the next one that uses it starts.
+  /// torch's own workspace for GEMMs on this stream: what one of them writes there is done with
+  /// when the next one starts.
   [[nodiscard]] void* workspace() const { return at::cuda::getCUDABlasLtWorkspace(); }
   [[nodiscard]] std::size_t workspace_bytes() const {
     static const std::size_t bytes = at::cuda::getCUDABlasLtWorkspaceSize();  // reads variables

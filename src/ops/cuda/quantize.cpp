@@ -2,6 +2,7 @@
 
 #include "src/ops/check.h"
 #include "src/ops/cuda/operators.h"
+#include "src/ops/cuda/scratch.h"
 #include "src/ops/cuda/tensors.h"
 
 namespace float8::cuda {
@@ -26,8 +27,8 @@ struct Copy {
 };
 
 void run(const char* op, const Device& device, const kernels::Quantization& quantization) {
-  const Scratch scratch(device, kernels::quantize_scratch_bytes(quantization));
-  check_launch(op, kernels::launch_quantize(quantization, scratch.data(), device.stream()));
+  void* memory = scratch(device, kernels::quantize_scratch_bytes(quantization));
+  check_launch(op, kernels::launch_quantize(quantization, memory, device.stream()));
 }
 
 }  // namespace

@@ -60,26 +60,4 @@ inline at::Tensor aligned(const at::Tensor& tensor) {
   return is_aligned(tensor) ? tensor : tensor.clone(at::MemoryFormat::Contiguous);
 }
 
-/// Device memory for one operator's kernels. It is torch's workspace for GEMMs where that is large
-/// enough, since its users follow each other on the stream, and an allocation otherwise.
-class Scratch {
- public:
-  Scratch(const Device& device, std::size_t bytes) {
-    if (bytes == 0) {
-      return;
-    }
-    if (bytes <= device.workspace_bytes()) {
-      data_ = device.workspace();
-      return;
-    }
-    own_ = device.empty({static_cast<std::int64_t>(bytes)}, at::kByte);
-    data_ = own_.mutable_data_ptr();
-  }
-  [[nodiscard]] void* data() const { return data_; }
-
- private:
-  void* data_ = nullptr;
-  at::Tensor own_;
-};
-
 }  // namespace float8::cuda

@@ -26,10 +26,10 @@ class Device {
     return at::detail::empty_cpu(sizes, dtype);
   }
 
-  /// Each thread has its own, as in torch: calls of two threads overlap.
+  /// One for all threads: torch does not promise more, and calls of two threads overlap.
   [[nodiscard]] static void* workspace() {
     constexpr std::size_t kAlignment = 256;
-    thread_local std::vector<std::byte> bytes(workspace_bytes() + kAlignment);
+    static std::vector<std::byte> bytes(workspace_bytes() + kAlignment);
     const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
     return bytes.data() + (kAlignment - address % kAlignment) % kAlignment;
   }
