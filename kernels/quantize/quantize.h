@@ -17,8 +17,8 @@ struct QuantizedCopy {
 
 /// Dynamic scaling of x [M, K], bit for bit as float8/scaling.h and float8/format.h say: amax, its
 /// scale, the cast. In at most two launches: the first reads x for the amax, the second casts. A
-/// straight copy by rows alone takes one, which reads x once, where a row has at most 32768 elements
-/// of 16 bits or 16384 of float32.
+/// straight copy by rows alone takes one, which reads x once, where a row has at most 32768
+/// elements of 16 bits or 16384 of float32.
 struct Quantization {
   Matrix x;
   Format format;
