@@ -115,6 +115,10 @@ at::Tensor multiply(const Device& device, const Operands& operands, const at::Te
   const std::int64_t n = operands.b.size(0);
   const std::int64_t missing = ops::padded(n) - n;
   if (missing > 0) {  // rows of zeros after B
+    TORCH_WARN_ONCE("[scaled_mm] FP8 GEMMs need N to be a multiple of ", ops::kInnerAlignment,
+                    ", got B=", operands.b.sizes(),
+                    ": it is padded in each call, which is slower; leave such layers in high "
+                    "precision, or pad the weight once");
     Operands whole = operands;
     whole.b = at::constant_pad_nd(whole.b.view(at::kByte), {0, 0, 0, missing})
                   .view(operands.b.scalar_type());

@@ -168,10 +168,10 @@ TEST_F(GemmEnvironment, UnsetMeansTheFirstAlgorithmAndNoFile) {
 
 TEST_F(GemmEnvironment, SetIsRead) {
   setenv("FLOAT8_GEMM_CANDIDATES", "64", 1);
-  setenv("FLOAT8_GEMM_CACHE", "/tmp/choices", 1);
+  setenv("FLOAT8_GEMM_CACHE", "folder/choices", 1);
   const GemmTuning tuning = gemm_tuning_from_environment();
   EXPECT_EQ(tuning.candidates, 64);
-  EXPECT_EQ(tuning.cache_file, "/tmp/choices");
+  EXPECT_EQ(tuning.cache_file, "folder/choices");
   EXPECT_EQ(tuning.error, "");
 }
 
