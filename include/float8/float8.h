@@ -2,6 +2,7 @@
 
 /// All of libfloat8: `#include <float8/float8.h>`.
 
+#include "float8/cached_weights.h"
 #include "float8/config.h"
 #include "float8/convert.h"
 #include "float8/format.h"

@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <ostream>
+#include <utility>
 
 #include "float8/config.h"
 #include "float8/export.h"
@@ -41,6 +42,15 @@ class FLOAT8_API LinearImpl : public torch::nn::Cloneable<LinearImpl> {
   /// changes nothing then.
   void convert(const Float8LinearConfig& config);
 
+  /// From the next forward on, once converted, the backward pass adds the weight's gradient to
+  /// `main_grad` [N, K] float32 instead of leaving it in weight.grad(): for gradients that are
+  /// summed in float32 over microbatches (Megatron's convention). Its owner zeroes it, and hands it
+  /// to the optimizer. An undefined tensor ends that. Errors come with the next forward: those of
+  /// the operator float8::linear (ops.h). clone() and checkpoints leave it out.
+  void set_main_grad(torch::Tensor main_grad) { main_grad_ = std::move(main_grad); }
+  /// What set_main_grad was called with.
+  [[nodiscard]] const torch::Tensor& main_grad() const { return main_grad_; }
+
   /// Whether convert was called.
   [[nodiscard]] bool is_float8() const { return recipe_.has_value(); }
   /// What convert was called with; empty before.
@@ -53,6 +63,7 @@ class FLOAT8_API LinearImpl : public torch::nn::Cloneable<LinearImpl> {
  private:
   std::optional<Float8LinearConfig> config_;
   std::optional<LinearRecipe> recipe_;
+  torch::Tensor main_grad_;
 };
 
 /// A module holder for LinearImpl, to be used like torch::nn::Linear.

@@ -86,7 +86,11 @@ FLOAT8_API void scaled_mm_add_(const at::Tensor& accumulator, const at::Tensor& 
 
 /// input [..., K] weight[N, K]ᵀ + bias[N] with FP8 GEMMs as the recipe says, forward and backward.
 /// The result has the input's dtype and shape [..., N]. On a CPU the recipe must say `emulate`.
+/// With `main_grad` [N, K] float32 the backward pass adds the weight's gradient to it, without
+/// rounding it first, and autograd gets none: weight must be a leaf without hooks, since nothing
+/// would call them (DDP's are hooks).
 FLOAT8_API at::Tensor linear(const at::Tensor& input, const at::Tensor& weight,
-                             const std::optional<at::Tensor>& bias, const LinearRecipe& recipe);
+                             const std::optional<at::Tensor>& bias, const LinearRecipe& recipe,
+                             const std::optional<at::Tensor>& main_grad = std::nullopt);
 
 }  // namespace float8

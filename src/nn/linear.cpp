@@ -21,6 +21,7 @@ void LinearImpl::reset() {
       register_parameter("weight", torch::empty({options.out_features(), options.in_features()}));
   bias = options.bias() ? register_parameter("bias", torch::empty(options.out_features()))
                         : register_parameter("bias", {}, /*requires_grad=*/false);
+  main_grad_.reset();  // of another weight, when clone() calls this
   reset_parameters();
 }
 
@@ -38,7 +39,8 @@ torch::Tensor LinearImpl::forward(const torch::Tensor& input) {
     return torch::nn::functional::linear(input, weight, bias);
   }
   const auto bias_or_none = bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt;
-  return linear(input, weight, bias_or_none, *recipe_);
+  const auto main_grad = main_grad_.defined() ? std::optional<at::Tensor>(main_grad_) : std::nullopt;
+  return linear(input, weight, bias_or_none, *recipe_, main_grad);
 }
 
 void LinearImpl::convert(const Float8LinearConfig& config) {

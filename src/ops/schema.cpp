@@ -58,12 +58,19 @@ TORCH_LIBRARY(float8, m) {
 
   // input [..., K] weight[N, K]^T + bias[N], differentiable. For each of the three GEMMs D = A B^T
   // a list of the two operands' blocks [a_rows, a_inner, b_rows, b_inner], in the layout in which
-  // that GEMM reads them; an empty list leaves the GEMM in high precision.
+  // that GEMM reads them; an empty list leaves the GEMM in high precision. The backward pass adds
+  // the weight's gradient to main_grad[N, K] float32, if given, and then autograd gets none.
   m.def(
       "linear(Tensor input, Tensor weight, Tensor? bias, "
       "ScalarType input_dtype, ScalarType weight_dtype, ScalarType grad_output_dtype, "
       "int[] output_blocks, int[] grad_input_blocks, int[] grad_weight_blocks, "
       "bool output_fast_accum, bool grad_input_fast_accum, bool grad_weight_fast_accum, "
-      "bool power_of_two, bool recompute_weight, bool emulate) -> Tensor",
+      "bool power_of_two, bool recompute_weight, bool emulate, Tensor? main_grad=None) -> Tensor",
       tags);
+
+  // While a weight is in the cache, linear takes its FP8 copies from one call to the next until the
+  // weight changes. Adding counts: it is removed as often. float8/cached_weights.h has the rules.
+  m.def("cache_weights(Tensor[] weights) -> ()");
+  m.def("release_weights(Tensor[] weights) -> ()");
+  m.def("invalidate_cached_weights() -> ()");
 }

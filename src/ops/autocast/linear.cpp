@@ -11,29 +11,22 @@ namespace {
 // copy is made from the high-precision values, and its gradient has their dtype.
 template <c10::DeviceType kDevice, c10::DispatchKey kKey>
 at::Tensor linear(const at::Tensor& input, const at::Tensor& weight,
-                  const std::optional<at::Tensor>& bias, at::ScalarType input_dtype,
-                  at::ScalarType weight_dtype, at::ScalarType grad_output_dtype,
-                  at::IntArrayRef output_blocks, at::IntArrayRef grad_input_blocks,
-                  at::IntArrayRef grad_weight_blocks, bool output_fast_accum,
-                  bool grad_input_fast_accum, bool grad_weight_fast_accum, bool power_of_two,
-                  bool recompute_weight, bool emulate) {
+                  const std::optional<at::Tensor>& bias, const LinearRecipe& recipe,
+                  const std::optional<at::Tensor>& main_grad) {
   const c10::impl::ExcludeDispatchKeyGuard no_autocast(kKey);
-  return float8::linear(
-      at::autocast::cached_cast(at::autocast::get_autocast_dtype(kDevice), input, kDevice), weight,
-      bias,
-      recipe_of(input_dtype, weight_dtype, grad_output_dtype, output_blocks, grad_input_blocks,
-                grad_weight_blocks, output_fast_accum, grad_input_fast_accum,
-                grad_weight_fast_accum, power_of_two, recompute_weight, emulate));
+  const at::ScalarType dtype = at::autocast::get_autocast_dtype(kDevice);
+  return float8::linear(at::autocast::cached_cast(dtype, input, kDevice), weight, bias, recipe,
+                        main_grad);
 }
 
 }  // namespace
 
 TORCH_LIBRARY_IMPL(float8, AutocastCPU, m) {
-  m.impl("linear", &linear<at::kCPU, c10::DispatchKey::AutocastCPU>);
+  m.impl("linear", &linear_kernel<&linear<at::kCPU, c10::DispatchKey::AutocastCPU>>);
 }
 
 TORCH_LIBRARY_IMPL(float8, AutocastCUDA, m) {
-  m.impl("linear", &linear<at::kCUDA, c10::DispatchKey::AutocastCUDA>);
+  m.impl("linear", &linear_kernel<&linear<at::kCUDA, c10::DispatchKey::AutocastCUDA>>);
 }
 
 }  // namespace float8::ops

@@ -63,7 +63,7 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
 
   static Variable forward(AutogradContext* context, const Variable& input, const Variable& weight,
                           const std::optional<Variable>& bias, const LinearRecipe& recipe,
-                          LinearNeeds needs) {
+                          LinearNeeds needs, const std::optional<Variable>& main_grad) {
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
     const LinearForward result = linear_forward(input, weight, bias, recipe, needs);
     const LinearSaved& saved = result.saved;
@@ -74,6 +74,9 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
     if (bias) {
       context->saved_data["bias_dtype"] = bias->scalar_type();
     }
+    if (main_grad) {  // no saved variable: other microbatches add to it before our turn
+      context->saved_data["main_grad"] = *main_grad;
+    }
     return result.output;
   }
 
@@ -83,6 +86,7 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
         "[linear] FP8 casts have no second derivative, got a backward pass with create_graph=True; "
         "leave the layers that need one in high precision");
     const variable_list saved = context->get_saved_variables();
+    const bool has_main_grad = context->saved_data.count("main_grad") > 0;
     const bool has_bias = context->saved_data.count("bias_dtype") > 0;
     const LinearNeeds needs = {context->needs_input_grad(0), context->needs_input_grad(1),
                                has_bias && context->needs_input_grad(2)};
@@ -92,24 +96,33 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
           linear_backward(grad_outputs[0], {saved[0], saved[1], saved[2], saved[3]},
                           context->saved_data["weight_dtype"].toScalarType(),
                           has_bias ? context->saved_data["bias_dtype"].toScalarType() : at::kFloat,
-                          to_recipe(context->saved_data["recipe"].toIntVector()), needs);
+                          to_recipe(context->saved_data["recipe"].toIntVector()), needs,
+                          has_main_grad ? context->saved_data["main_grad"].toTensor() : at::Tensor());
     }
-    return {gradients.input, gradients.weight, gradients.bias, Variable(), Variable()};
+    return {gradients.input, gradients.weight, gradients.bias, Variable(), Variable(), Variable()};
   }
 };
 
+// What waits for the weight's gradient would wait in vain.
+void check_nobody_waits_for_gradient(const at::Tensor& weight) {
+  TORCH_CHECK(weight.is_leaf(),
+              "[linear] with main_grad the weight must be a leaf, got the result of an operation; "
+              "take main_grad away, so that autograd carries its gradient on");
+  const auto accumulator = torch::autograd::impl::try_get_grad_accumulator(weight);
+  const bool hooked = !torch::autograd::impl::hooks(weight).empty() ||
+                      torch::autograd::impl::post_acc_grad_hooks(weight) != nullptr ||
+                      (accumulator && !(accumulator->post_hooks().empty() &&
+                                        accumulator->pre_hooks().empty()));
+  TORCH_CHECK(!hooked,
+              "[linear] with main_grad autograd gets no gradient of the weight, got a weight whose "
+              "gradient hooks wait for one (DDP's or FSDP's, or register_hook's); use one or the "
+              "other");
+}
+
 at::Tensor linear(const at::Tensor& input, const at::Tensor& weight,
-                  const std::optional<at::Tensor>& bias, at::ScalarType input_dtype,
-                  at::ScalarType weight_dtype, at::ScalarType grad_output_dtype,
-                  at::IntArrayRef output_blocks, at::IntArrayRef grad_input_blocks,
-                  at::IntArrayRef grad_weight_blocks, bool output_fast_accum,
-                  bool grad_input_fast_accum, bool grad_weight_fast_accum, bool power_of_two,
-                  bool recompute_weight, bool emulate) {
-  const LinearRecipe recipe =
-      recipe_of(input_dtype, weight_dtype, grad_output_dtype, output_blocks, grad_input_blocks,
-                grad_weight_blocks, output_fast_accum, grad_input_fast_accum,
-                grad_weight_fast_accum, power_of_two, recompute_weight, emulate);
-  check_linear(input, weight, bias, recipe);
+                  const std::optional<at::Tensor>& bias, const LinearRecipe& recipe,
+                  const std::optional<at::Tensor>& main_grad) {
+  check_linear(input, weight, bias, recipe, main_grad);
   const bool grad_mode = at::GradMode::is_enabled();
   const LinearNeeds needs = {.grad_input = grad_mode && input.requires_grad(),
                              .grad_weight = grad_mode && weight.requires_grad(),
@@ -118,14 +131,17 @@ at::Tensor linear(const at::Tensor& input, const at::Tensor& weight,
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
     return linear_forward(input, weight, bias, recipe, needs).output;
   }
-  return LinearFunction::apply(input, weight, bias, recipe, needs);
+  if (main_grad && needs.grad_weight) {
+    check_nobody_waits_for_gradient(weight);
+  }
+  return LinearFunction::apply(input, weight, bias, recipe, needs, main_grad);
 }
 
 }  // namespace
 
 // By device: the alias key Autograd comes after linear's CompositeImplicitAutograd kernel.
-TORCH_LIBRARY_IMPL(float8, AutogradCPU, m) { m.impl("linear", &linear); }
-TORCH_LIBRARY_IMPL(float8, AutogradCUDA, m) { m.impl("linear", &linear); }
-TORCH_LIBRARY_IMPL(float8, AutogradMeta, m) { m.impl("linear", &linear); }
+TORCH_LIBRARY_IMPL(float8, AutogradCPU, m) { m.impl("linear", &linear_kernel<&linear>); }
+TORCH_LIBRARY_IMPL(float8, AutogradCUDA, m) { m.impl("linear", &linear_kernel<&linear>); }
+TORCH_LIBRARY_IMPL(float8, AutogradMeta, m) { m.impl("linear", &linear_kernel<&linear>); }
 
 }  // namespace float8::ops

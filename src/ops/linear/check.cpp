@@ -48,7 +48,8 @@ LinearRecipe recipe_of(at::ScalarType input_dtype, at::ScalarType weight_dtype,
 }
 
 void check_linear(const at::Tensor& input, const at::Tensor& weight,
-                  const std::optional<at::Tensor>& bias, const LinearRecipe& recipe) {
+                  const std::optional<at::Tensor>& bias, const LinearRecipe& recipe,
+                  const std::optional<at::Tensor>& main_grad) {
   TORCH_CHECK(input.dim() >= 1 && is_high_precision(input.scalar_type()),
               "[linear] input must be float32, bfloat16 or float16 with at least 1 dimension, got ",
               describe(input), "; convert it first");
@@ -66,6 +67,14 @@ void check_linear(const at::Tensor& input, const at::Tensor& weight,
                     bias->device() == input.device() && bias->is_floating_point(),
                 "[linear] bias must be [", weight.sym_size(0), "] on ", input.device(), ", got ",
                 describe(*bias));
+  }
+  if (main_grad.has_value()) {
+    TORCH_CHECK(main_grad->scalar_type() == at::kFloat && main_grad->dim() == 2 &&
+                    same_size(main_grad->sym_size(0), weight.sym_size(0)) &&
+                    same_size(main_grad->sym_size(1), weight.sym_size(1)) &&
+                    main_grad->device() == weight.device() && !main_grad->requires_grad(),
+                "[linear] main_grad must be ", weight.sym_sizes(), " float32 on ", weight.device(),
+                " and need no gradient, got ", describe(*main_grad));
   }
   TORCH_CHECK(recipe.emulate || !input.device().is_cpu(),
               "[linear] FP8 needs a GPU of compute capability 8.9 or later, got an input on ",
