@@ -21,6 +21,7 @@ check_torch_version(BUILD_INFO["torch"], torch.__version__)  # before the librar
 
 from float8 import _C  # noqa: E402
 from float8._C import ConversionReport, LayerDecision, fqn_matches  # noqa: E402
+from float8.cached_weights import cached_weights, invalidate_cached_weights  # noqa: E402
 from float8.config import (  # noqa: E402
     CastConfig,
     CompileConfig,
@@ -41,6 +42,7 @@ from float8.float8_linear_utils import (  # noqa: E402
     convert_to_float8_training,
     plan_conversion,
 )
+from float8.main_grad import fuse_wgrad_accumulation  # noqa: E402
 
 __version__ = BUILD_INFO["version"]
 #: What CMAKE_PREFIX_PATH needs for find_package(Float8) to find this installation.
@@ -63,10 +65,13 @@ __all__ = [
     "ScalingGranularity",
     "ScalingType",
     "__version__",
+    "cached_weights",
     "cmake_prefix_path",
     "convert_to_float8_training",
     "dump",
     "fqn_matches",
+    "fuse_wgrad_accumulation",
+    "invalidate_cached_weights",
     "load_config",
     "plan_conversion",
 ]

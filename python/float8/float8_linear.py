@@ -32,6 +32,8 @@ class Float8Linear(nn.Linear):
     scaling_type_input: ScalingType
     scaling_type_weight: ScalingType
     scaling_type_grad_output: ScalingType
+    #: Whether the weight's gradient is added to `weight.main_grad`: see `fuse_wgrad_accumulation`.
+    fuse_wgrad_accumulation: bool
     _operator_arguments: tuple[Any, ...]
 
     def __init__(
@@ -60,6 +62,7 @@ class Float8Linear(nn.Linear):
             "scaling_type_input": config.cast_config_input.scaling_type,
             "scaling_type_weight": config.cast_config_weight.scaling_type,
             "scaling_type_grad_output": config.cast_config_grad_output.scaling_type,
+            "fuse_wgrad_accumulation": False,
             "_operator_arguments": config._operator_arguments(),
         }
 
@@ -70,12 +73,24 @@ class Float8Linear(nn.Linear):
 
         Raises:
             RuntimeError: an input that is not float32, bfloat16 or float16, of another size than
-                K, on another device than the weight, or on a CPU without `emulate`.
+                K, on another device than the weight, or on a CPU without `emulate`; a missing
+                `main_grad`, or one that cannot be used.
         """
+        main_grad = self._main_grad() if self.fuse_wgrad_accumulation else None
         output: torch.Tensor = torch.ops.float8.linear.default(
-            input, self.weight, self.bias, *self._operator_arguments
+            input, self.weight, self.bias, *self._operator_arguments, main_grad
         )
         return output
+
+    def _main_grad(self) -> torch.Tensor:
+        main_grad: torch.Tensor | None = getattr(self.weight, "main_grad", None)
+        if main_grad is None:
+            raise RuntimeError(
+                "[Float8Linear] fuse_wgrad_accumulation needs a weight that carries main_grad "
+                f"{list(self.weight.shape)} float32, got a weight without one (a copy of a "
+                "parameter loses its attributes); call float8.fuse_wgrad_accumulation(model) again"
+            )
+        return main_grad
 
     def extra_repr(self) -> str:
         """Returns nn.Linear's description and the casts that differ from one another."""

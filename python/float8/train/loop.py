@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from float8.cached_weights import cached_weights
 from float8.train.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint, step_of
 from float8.train.data import Batch, endless, make_loader, validation_batches
 from float8.train.errors import RunStoppedError, TrainError
@@ -56,6 +57,7 @@ class Run:
         job, scheduler = self.job, self.job.settings.step_scheduler
         batches = endless(self.loader)
         with (
+            self._cached_weights(),
             MetricsLog(job.settings.output_dir, self.name, self.step) as log,
             job.view.progress(self.name, self.step, job.total_steps) as progress,
         ):
@@ -70,6 +72,13 @@ class Run:
                     saved = self._save()
                 if job.stop.requested and not last:
                     raise RunStoppedError(self._where_to_go_on(saved))
+
+    def _cached_weights(self) -> contextlib.AbstractContextManager[None]:
+        """Several microbatches read the same weights: their FP8 copies are made once."""
+        scheduler = self.job.settings.step_scheduler
+        if scheduler.global_batch_size > scheduler.local_batch_size:
+            return cached_weights(self.model)
+        return contextlib.nullcontext()
 
     def _take_step(self, batches: Any) -> dict[str, float]:
         """One optimizer step over a global batch; returns what is worth recording."""

@@ -1,4 +1,5 @@
 #include <ATen/core/grad_mode.h>
+#include <c10/core/impl/TorchDispatchModeTLS.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
@@ -131,7 +132,8 @@ at::Tensor linear(const at::Tensor& input, const at::Tensor& weight,
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
     return linear_forward(input, weight, bias, recipe, needs).output;
   }
-  if (main_grad && needs.grad_weight) {
+  // A tracer's weights are stand-ins, without hooks.
+  if (main_grad && needs.grad_weight && !c10::impl::dispatch_mode_enabled()) {
     check_nobody_waits_for_gradient(weight);
   }
   return LinearFunction::apply(input, weight, bias, recipe, needs, main_grad);
