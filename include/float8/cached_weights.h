@@ -19,18 +19,18 @@ namespace float8 {
 /// A change is seen by torch's version counter, which every operator raises that writes to a
 /// tensor, and by the tensor's memory (a `.data` that was replaced), device, dtype, sizes and
 /// stream. What cannot be seen are writes that go around torch's operators: in place through
-/// `.data` (`w.data.copy_(...)`), through an address (an optimizer with kernels of its own, NCCL), a
-/// replayed CUDA graph. After one of these call invalidate().
+/// `.data` (`w.data.copy_(...)`), through an address (an optimizer with kernels of its own, NCCL),
+/// a replayed CUDA graph. After one of these call invalidate().
 ///
 /// Costs 2 bytes of memory per weight value. No effect in inference mode, while a graph is traced,
-/// and for layers that recompute the weight's copy in the backward pass. Weights of FSDP are not for
-/// this: it writes to them by address. Thread safe; scopes may nest and overlap.
+/// and for layers that recompute the weight's copy in the backward pass. Weights of FSDP are not
+/// for this: it writes to them by address. Thread safe; scopes may nest and overlap.
 class FLOAT8_API CachedWeights {
  public:
   /// Of all converted float8::Linear layers in the model.
   explicit CachedWeights(const torch::nn::Module& model);
-  /// Of these weights [N, K]. Throws c10::Error for tensor subclasses, tensors of inference mode and
-  /// those on other devices than CPU and CUDA, whose changes are not seen.
+  /// Of these weights [N, K]. Throws c10::Error for tensor subclasses, tensors of inference mode
+  /// and those on other devices than CPU and CUDA, whose changes are not seen.
   explicit CachedWeights(std::vector<at::Tensor> weights);
   ~CachedWeights();
   CachedWeights(const CachedWeights&) = delete;

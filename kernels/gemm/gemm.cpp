@@ -51,6 +51,6 @@ std::string run_gemm(cublasLtHandle_t handle, const GemmProblem& problem,
 
 bool gemm_refuses(const GemmProblem& problem) { return planner().refuses(problem); }
 
-std::vector<std::string> gemm_notes() { return planner().notes(); }
+std::vector<std::string> take_gemm_notes() { return planner().take_new_notes(); }
 
 }  // namespace float8::kernels

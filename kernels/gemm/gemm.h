@@ -46,8 +46,9 @@ struct GemmTuning {
 /// are used whatever the number of candidates; only timed ones are added to it.
 GemmTuning gemm_tuning_from_environment();
 
-/// What did not go as asked and stopped nothing: lines of the file that were ignored, a file that
-/// can't be written, problems that could not be timed.
-std::vector<std::string> gemm_notes();
+/// What did not go as asked and stopped nothing, since the last call: lines of the file that were
+/// ignored, a file that can't be written, problems that could not be timed. Costs a load when there
+/// is nothing new.
+std::vector<std::string> take_gemm_notes();
 
 }  // namespace float8::kernels

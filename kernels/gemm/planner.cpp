@@ -28,7 +28,10 @@ std::string key_of(const GemmProblem& problem) {
 }  // namespace
 
 GemmPlanner::GemmPlanner(GemmTuning tuning)
-    : tuning_(std::move(tuning)), told_(tuning_.error.empty()), choices_(tuning_.cache_file) {}
+    : tuning_(std::move(tuning)),
+      told_(tuning_.error.empty()),
+      choices_(tuning_.cache_file),
+      noted_(choices_.enabled()) {}
 
 std::string GemmPlanner::run(cublasLtHandle_t handle, const GemmProblem& problem,
                              const GemmArguments& arguments) {
@@ -49,6 +52,18 @@ std::vector<std::string> GemmPlanner::notes() const {
   const std::scoped_lock lock(notes_mutex_);
   all.insert(all.end(), notes_.begin(), notes_.end());
   return all;
+}
+
+std::vector<std::string> GemmPlanner::collect_new_notes() {
+  const std::scoped_lock lock(notes_mutex_);
+  noted_ = false;
+  const std::vector<std::string> file = choices_.notes();
+  std::vector<std::string> fresh(file.begin() + static_cast<std::ptrdiff_t>(taken_file_),
+                                 file.end());
+  fresh.insert(fresh.end(), notes_.begin() + static_cast<std::ptrdiff_t>(taken_), notes_.end());
+  taken_file_ = file.size();
+  taken_ = notes_.size();
+  return fresh;
 }
 
 std::string GemmPlanner::run_plan(cublasLtHandle_t handle, const GemmPlan& plan,
@@ -76,6 +91,7 @@ std::string GemmPlanner::failed(cublasLtHandle_t handle, const GemmPlan& plan,
     return refuse(plan.problem, status);
   }
   choices_.forget(key_of(plan.problem));
+  noted_ = true;
   return run_new(handle, plan.problem, arguments, false);
 }
 
@@ -126,6 +142,7 @@ bool GemmPlanner::use_stored(cublasLtHandle_t handle, GemmPlan& plan) {
   }
   if (check_algorithm(handle, plan, *algorithm)) {
     choices_.forget(key);
+    noted_ = true;
     return false;
   }
   plan.algorithm = *algorithm;
@@ -159,6 +176,7 @@ BlasStatus GemmPlanner::choose(cublasLtHandle_t handle, GemmPlan& plan,
   }
   plan.algorithm = algorithms[*best];
   choices_.store({.key = key_of(plan.problem), .algorithm = plan.algorithm});
+  noted_ = true;  // the file may have one
   return {};
 }
 
@@ -166,6 +184,7 @@ void GemmPlanner::note(std::string text) {
   const std::scoped_lock lock(notes_mutex_);
   if (notes_.size() < kMostNotes) {
     notes_.push_back(std::move(text));
+    noted_ = true;
   }
 }
 

@@ -21,8 +21,14 @@ class GemmPlanner {
                   const GemmArguments& arguments);
   bool refuses(const GemmProblem& problem) const;
   std::vector<std::string> notes() const;
+  /// Those that no call has returned yet.
+  std::vector<std::string> take_new_notes() {
+    return noted_.load(std::memory_order_relaxed) ? collect_new_notes()
+                                                  : std::vector<std::string>();
+  }
 
  private:
+  [[gnu::cold]] std::vector<std::string> collect_new_notes();
   std::string run_plan(cublasLtHandle_t handle, const GemmPlan& plan,
                        const GemmArguments& arguments);
   // Cold, so that the compiler keeps them out of the path of a known problem.
@@ -43,6 +49,9 @@ class GemmPlanner {
   std::mutex trials_;  // one at a time: they would slow each other down
   mutable std::mutex notes_mutex_;
   std::vector<std::string> notes_;
+  std::atomic<bool> noted_;     // there may be new notes
+  std::size_t taken_ = 0;       // of notes_
+  std::size_t taken_file_ = 0;  // of choices_.notes()
 };
 
 }  // namespace float8::kernels

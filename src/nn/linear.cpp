@@ -39,7 +39,8 @@ torch::Tensor LinearImpl::forward(const torch::Tensor& input) {
     return torch::nn::functional::linear(input, weight, bias);
   }
   const auto bias_or_none = bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt;
-  const auto main_grad = main_grad_.defined() ? std::optional<at::Tensor>(main_grad_) : std::nullopt;
+  const auto main_grad =
+      main_grad_.defined() ? std::optional<at::Tensor>(main_grad_) : std::nullopt;
   return linear(input, weight, bias_or_none, *recipe_, main_grad);
 }
 

@@ -88,11 +88,12 @@ at::Tensor linear(const at::Tensor& input, const at::Tensor& weight,
                   const std::optional<at::Tensor>& main_grad) {
   static const auto op =
       find<std::remove_pointer_t<decltype(&ops::linear_kernel<nullptr>)>>("float8::linear");
-  return op.call(
-      input, weight, bias, scalar_type_of(recipe.input_dtype), scalar_type_of(recipe.weight_dtype),
-      scalar_type_of(recipe.grad_output_dtype), recipe.output_blocks, recipe.grad_input_blocks,
-      recipe.grad_weight_blocks, recipe.output_fast_accum, recipe.grad_input_fast_accum,
-      recipe.grad_weight_fast_accum, recipe.power_of_two, recipe.recompute_weight, recipe.emulate, main_grad);
+  return op.call(input, weight, bias, scalar_type_of(recipe.input_dtype),
+                 scalar_type_of(recipe.weight_dtype), scalar_type_of(recipe.grad_output_dtype),
+                 recipe.output_blocks, recipe.grad_input_blocks, recipe.grad_weight_blocks,
+                 recipe.output_fast_accum, recipe.grad_input_fast_accum,
+                 recipe.grad_weight_fast_accum, recipe.power_of_two, recipe.recompute_weight,
+                 recipe.emulate, main_grad);
 }
 
 }  // namespace float8

@@ -93,12 +93,12 @@ class LinearFunction : public torch::autograd::Function<LinearFunction> {
                                has_bias && context->needs_input_grad(2)};
     LinearGradients gradients;
     if (grad_outputs[0].defined()) {
-      gradients =
-          linear_backward(grad_outputs[0], {saved[0], saved[1], saved[2], saved[3]},
-                          context->saved_data["weight_dtype"].toScalarType(),
-                          has_bias ? context->saved_data["bias_dtype"].toScalarType() : at::kFloat,
-                          to_recipe(context->saved_data["recipe"].toIntVector()), needs,
-                          has_main_grad ? context->saved_data["main_grad"].toTensor() : at::Tensor());
+      gradients = linear_backward(
+          grad_outputs[0], {saved[0], saved[1], saved[2], saved[3]},
+          context->saved_data["weight_dtype"].toScalarType(),
+          has_bias ? context->saved_data["bias_dtype"].toScalarType() : at::kFloat,
+          to_recipe(context->saved_data["recipe"].toIntVector()), needs,
+          has_main_grad ? context->saved_data["main_grad"].toTensor() : at::Tensor());
     }
     return {gradients.input, gradients.weight, gradients.bias, Variable(), Variable(), Variable()};
   }
@@ -110,10 +110,10 @@ void check_nobody_waits_for_gradient(const at::Tensor& weight) {
               "[linear] with main_grad the weight must be a leaf, got the result of an operation; "
               "take main_grad away, so that autograd carries its gradient on");
   const auto accumulator = torch::autograd::impl::try_get_grad_accumulator(weight);
-  const bool hooked = !torch::autograd::impl::hooks(weight).empty() ||
-                      torch::autograd::impl::post_acc_grad_hooks(weight) != nullptr ||
-                      (accumulator && !(accumulator->post_hooks().empty() &&
-                                        accumulator->pre_hooks().empty()));
+  const bool hooked =
+      !torch::autograd::impl::hooks(weight).empty() ||
+      torch::autograd::impl::post_acc_grad_hooks(weight) != nullptr ||
+      (accumulator && !(accumulator->post_hooks().empty() && accumulator->pre_hooks().empty()));
   TORCH_CHECK(!hooked,
               "[linear] with main_grad autograd gets no gradient of the weight, got a weight whose "
               "gradient hooks wait for one (DDP's or FSDP's, or register_hook's); use one or the "

@@ -9,6 +9,10 @@
 
 #include <cublasLt.h>
 
+#include <array>
+#include <atomic>
+#include <limits>
+
 // What the operators need of the device and of torch's CUDA runtime, in one place. In the tests
 // tests/host_cuda/src/ops/cuda/device.h takes this header's place, and the operators, with the
 // kernels under them, run on a machine without a GPU.
@@ -40,8 +44,14 @@ class Device {
   /// when the next one starts.
   [[nodiscard]] void* workspace() const { return at::cuda::getCUDABlasLtWorkspace(); }
   [[nodiscard]] std::size_t workspace_bytes() const {
-    static const std::size_t bytes = at::cuda::getCUDABlasLtWorkspaceSize();  // reads variables
-    return bytes;
+    // Asking reads environment variables. It depends on the device; 0 here is "not asked yet".
+    static std::array<std::atomic<std::size_t>, 1 + std::numeric_limits<c10::DeviceIndex>::max()>
+        known = {};
+    std::atomic<std::size_t>& plus_one = known[static_cast<std::size_t>(index())];
+    if (plus_one.load(std::memory_order_relaxed) == 0) {
+      plus_one.store(at::cuda::getCUDABlasLtWorkspaceSize() + 1, std::memory_order_relaxed);
+    }
+    return plus_one.load(std::memory_order_relaxed) - 1;
   }
 
  private:

@@ -103,6 +103,9 @@ bool multiply_into(const Device& device, const at::Tensor& out, bool accumulate,
                          .bias = bias_data,
                          .workspace = device.workspace(),
                          .stream = device.stream()});
+  for (const std::string& note : kernels::take_gemm_notes()) {
+    TORCH_WARN("[scaled_mm] choosing an algorithm: ", note);
+  }
   if (!error.empty() && operands.outer && kernels::gemm_refuses(problem)) {
     return false;
   }

@@ -16,6 +16,8 @@ at::Tensor linear(const at::Tensor& input, const at::Tensor& weight,
 
 }  // namespace
 
-TORCH_LIBRARY_IMPL(float8, CompositeImplicitAutograd, m) { m.impl("linear", &linear_kernel<&linear>); }
+TORCH_LIBRARY_IMPL(float8, CompositeImplicitAutograd, m) {
+  m.impl("linear", &linear_kernel<&linear>);
+}
 
 }  // namespace float8::ops

@@ -35,7 +35,8 @@ LinearForward linear_forward(const at::Tensor& input, const at::Tensor& weight,
       output_gemm ? scaled_mm(x_copies.straight.data, w_copies.straight.data,
                               x_copies.straight.scale_inv, w_copies.straight.scale_inv,
                               rounded_bias, dtype, recipe.output_fast_accum, recipe.emulate)
-                  : at::linear(input.reshape_symint({-1, weight.sym_size(1)}), in_dtype(weight, dtype), rounded_bias);
+                  : at::linear(input.reshape_symint({-1, weight.sym_size(1)}),
+                               in_dtype(weight, dtype), rounded_bias);
   c10::SymDimVector shape(input.sym_sizes().begin(), input.sym_sizes().end() - 1);
   shape.push_back(weight.sym_size(0));
   result.output = output.reshape_symint(shape);

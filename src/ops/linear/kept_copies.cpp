@@ -49,10 +49,9 @@ bool Snapshot::is_still(const at::Tensor& tensor) const {
 bool can_keep_copies_of(const at::Tensor& tensor) {
   using c10::DispatchKey;
   using c10::DispatchKeySet;
-  static constexpr DispatchKeySet kOrdinary =
-      DispatchKeySet({DispatchKey::CPU, DispatchKey::CUDA, DispatchKey::ADInplaceOrView,
-                      DispatchKey::AutogradCPU, DispatchKey::AutogradCUDA, DispatchKey::AutocastCPU,
-                      DispatchKey::AutocastCUDA});
+  static constexpr DispatchKeySet kOrdinary = DispatchKeySet(
+      {DispatchKey::CPU, DispatchKey::CUDA, DispatchKey::ADInplaceOrView, DispatchKey::AutogradCPU,
+       DispatchKey::AutogradCUDA, DispatchKey::AutocastCPU, DispatchKey::AutocastCUDA});
   static constexpr DispatchKeySet kWatchers = DispatchKeySet(
       {DispatchKey::Python, DispatchKey::PythonTLSSnapshot, DispatchKey::Functionalize,
        DispatchKey::FuncTorchDynamicLayerFrontMode, DispatchKey::Tracer});

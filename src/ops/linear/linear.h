@@ -35,12 +35,12 @@ at::Tensor linear_kernel(const at::Tensor& input, const at::Tensor& weight,
                          bool grad_input_fast_accum, bool grad_weight_fast_accum, bool power_of_two,
                          bool recompute_weight, bool emulate,
                          const std::optional<at::Tensor>& main_grad) {
-  return kBody(input, weight, bias,
-               recipe_of(input_dtype, weight_dtype, grad_output_dtype, output_blocks,
-                         grad_input_blocks, grad_weight_blocks, output_fast_accum,
-                         grad_input_fast_accum, grad_weight_fast_accum, power_of_two,
-                         recompute_weight, emulate),
-               main_grad);
+  return kBody(
+      input, weight, bias,
+      recipe_of(input_dtype, weight_dtype, grad_output_dtype, output_blocks, grad_input_blocks,
+                grad_weight_blocks, output_fast_accum, grad_input_fast_accum,
+                grad_weight_fast_accum, power_of_two, recompute_weight, emulate),
+      main_grad);
 }
 
 /// How one GEMM D = A B^T is scaled; empty means high precision.

@@ -222,6 +222,18 @@ TEST_F(GemmCache, DamagedLinesAreIgnoredNotedAndStay) {
   }
 }
 
+TEST_F(GemmCache, ANoteIsTakenOnce) {
+  write({kHeader, "not a choice"});
+  start_process();
+  EXPECT_THAT(planner_->take_new_notes(), ElementsAre(HasSubstr("line 2 is damaged")));
+  EXPECT_THAT(planner_->take_new_notes(), ElementsAre());
+  fs::remove(file_);
+  fs::create_directory(file_);  // now it cannot be written
+  EXPECT_EQ(algorithm_of(small_problem()), 3);
+  EXPECT_THAT(planner_->take_new_notes(), ElementsAre(StartsWith(file_.string())));
+  EXPECT_THAT(planner_->take_new_notes(), ElementsAre());
+}
+
 TEST_F(GemmCache, AFileOfSomethingElseIsNotTouched) {
   const std::vector<std::string> other = {"export PATH=/usr/bin", "alias ll='ls -l'"};
   write(other);

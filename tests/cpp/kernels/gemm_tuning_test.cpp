@@ -204,7 +204,7 @@ TEST_F(GemmEnvironment, RunGemmRunsAndKnowsWhatItRefuses) {
   outer.scales = ScaleMode::kOuter;
   outer.compute_capability = 100;
   EXPECT_TRUE(gemm_refuses(outer));
-  EXPECT_THAT(gemm_notes(), ElementsAre());
+  EXPECT_THAT(take_gemm_notes(), ElementsAre());
 }
 
 }  // namespace

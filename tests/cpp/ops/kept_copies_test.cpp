@@ -75,11 +75,26 @@ TEST_P(KeptCopies, AnInputThatChangedIsQuantizedAgain) {
          x.add_(1);
        }},
       {"its alias", [](at::Tensor& x) { x.detach().neg_(); }},
-      {"memory replaced", [this](at::Tensor& x) { x.set_data(random({20, 64})); }},
-      {"dtype replaced", [this](at::Tensor& x) { x.set_data(random({20, 64}, at::kBFloat16)); }},
-      {"strides changed", [](at::Tensor& x) { x.as_strided_({20, 64}, {1, 20}); }},
-      {"another tensor", [this](at::Tensor& x) { x = random({20, 64}); }},
-      {"copied into", [this](at::Tensor& x) { x.copy_(random({20, 64})); }},
+      {"memory replaced",
+       [this](at::Tensor& x) {
+         x.set_data(random({20, 64}));
+       }},
+      {"dtype replaced",
+       [this](at::Tensor& x) {
+         x.set_data(random({20, 64}, at::kBFloat16));
+       }},
+      {"strides changed",
+       [](at::Tensor& x) {
+         x.as_strided_({20, 64}, {1, 20});
+       }},
+      {"another tensor",
+       [this](at::Tensor& x) {
+         x = random({20, 64});
+       }},
+      {"copied into",
+       [this](at::Tensor& x) {
+         x.copy_(random({20, 64}));
+       }},
   };
   for (const auto& [name, change] : changes) {
     SCOPED_TRACE(name);
@@ -90,6 +105,33 @@ TEST_P(KeptCopies, AnInputThatChangedIsQuantizedAgain) {
     change(x);
     EXPECT_TRUE(at::equal(run(x, second), fresh(x, second)));
   }
+}
+
+TEST_P(KeptCopies, AnInputWithOtherMemoryAtTheSameAddressIsQuantizedAgain) {
+  const at::Tensor memory = random({20, 64});
+  const auto view = [&] { return at::from_blob(memory.data_ptr(), {20, 64}, memory.options()); };
+  at::Tensor x = view();
+  const at::Tensor other = weight();
+  run(x, weight());
+  memory.mul_(3);
+  x.set_data(view());
+  EXPECT_TRUE(at::equal(run(x, other), fresh(x, other)));
+}
+
+TEST_P(KeptCopies, AnInputWithOtherStridesIsQuantizedAgain) {
+  at::Tensor x = random({64, 64});
+  const at::Tensor other = weight();
+  run(x, weight());
+  x.set_data(x.t());  // raises no version
+  EXPECT_TRUE(at::equal(run(x, other), fresh(x, other)));
+}
+
+TEST_P(KeptCopies, AliasesWithVersionsOfTheirOwnAreNotTakenForOneAnother) {
+  const at::Tensor x = random({20, 64});
+  const at::Tensor other = weight();
+  run(x.variable_data(), weight());  // Python's x.data
+  x.variable_data().mul_(3);
+  EXPECT_TRUE(at::equal(run(x.variable_data(), other), fresh(x, other)));
 }
 
 TEST_P(KeptCopies, OneLayerCalledAgainQuantizesAgain) {
@@ -111,6 +153,11 @@ TEST_P(KeptCopies, AnotherCastOfTheInputIsMade) {
                           run(x.clone(), other.detach().clone(), recipe_named(name))))
         << name;
   }
+  LinearRecipe powers = recipe_named("tensorwise");
+  powers.power_of_two = true;
+  const at::Tensor other = weight();
+  run(x, w);
+  EXPECT_TRUE(at::equal(run(x, other, powers), run(x.clone(), other.detach().clone(), powers)));
 }
 
 TEST_P(KeptCopies, AFrozenLayerLeavesTheTransposedCopyToTheNext) {
@@ -131,8 +178,9 @@ TEST_P(KeptCopies, NothingIsKeptOfInferenceMode) {
     const c10::InferenceMode inference;
     run(x, w);
   }
-  run(x, weight()).sum().backward();  // copies made in inference mode could not be saved
-  EXPECT_TRUE(x.grad().defined());
+  const Calls calls;
+  run(x, weight());
+  EXPECT_EQ(calls["float8::quantize_pair"], 2) << "x and the weight, from nothing";
 }
 
 TEST_P(KeptCopies, TheBackwardPassFreesTheInputsCopies) {
@@ -181,10 +229,18 @@ TEST_P(KeptCopies, AWeightThatChangedIsQuantizedAgain) {
          const at::NoGradGuard no_grad;
          w.mul_(3);
        }},
-      {"detached alias", [](at::Tensor& w) { w.detach().copy_(at::randn({48, 64})); }},
-      {"memory replaced", [this](at::Tensor& w) { w.set_data(random({48, 64})); }},
+      {"detached alias",
+       [](at::Tensor& w) {
+         w.detach().copy_(at::randn({48, 64}));
+       }},
+      {"memory replaced",
+       [this](at::Tensor& w) {
+         w.set_data(random({48, 64}));
+       }},
       {"dtype replaced",
-       [this](at::Tensor& w) { w.set_data(random({48, 64}, at::kBFloat16).to(at::kFloat)); }},
+       [this](at::Tensor& w) {
+         w.set_data(random({48, 64}, at::kBFloat16).to(at::kFloat));
+       }},
       {"frozen", [](at::Tensor& w) { w.requires_grad_(false); }},
       {"learning again", [](at::Tensor& w) { w.requires_grad_(true); }},
       {"written by address",
