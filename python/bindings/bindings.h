@@ -11,6 +11,7 @@
 namespace float8::python {
 
 void bind_config(pybind11::module_& module);
+void bind_cpu_gemm(pybind11::module_& module);
 void bind_document(pybind11::module_& module);
 void bind_plan(pybind11::module_& module);
 

@@ -34,6 +34,7 @@ PYBIND11_MODULE(_C, module) {
   module.doc() = "Configuration, conversion plan and YAML reader of libfloat8.";
   register_config_error(module);
   float8::python::bind_config(module);
+  float8::python::bind_cpu_gemm(module);
   float8::python::bind_document(module);
   float8::python::bind_plan(module);
 }

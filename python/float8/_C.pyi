@@ -36,6 +36,10 @@ def config_error_message(
     advice: str = "",
 ) -> str: ...
 
+# The CPU's product, for debugging.
+def set_cpu_gemm(name: str) -> None: ...
+def cpu_gemm() -> str: ...
+
 # The conversion plan.
 class LinearInfo:
     """What the plan needs to know of a linear layer."""

@@ -20,7 +20,13 @@ from float8._version_check import check_torch_version
 check_torch_version(BUILD_INFO["torch"], torch.__version__)  # before the library loads, and fails
 
 from float8 import _C  # noqa: E402
-from float8._C import ConversionReport, LayerDecision, fqn_matches  # noqa: E402
+from float8._C import (  # noqa: E402
+    ConversionReport,
+    LayerDecision,
+    cpu_gemm,
+    fqn_matches,
+    set_cpu_gemm,
+)
 from float8.cached_weights import cached_weights, invalidate_cached_weights  # noqa: E402
 from float8.config import (  # noqa: E402
     CastConfig,
@@ -68,10 +74,12 @@ __all__ = [
     "cached_weights",
     "cmake_prefix_path",
     "convert_to_float8_training",
+    "cpu_gemm",
     "dump",
     "fqn_matches",
     "fuse_wgrad_accumulation",
     "invalidate_cached_weights",
     "load_config",
     "plan_conversion",
+    "set_cpu_gemm",
 ]

@@ -27,6 +27,9 @@ struct RowSink {
 /// several times as fast as float32, and where it does not, ATen's float32 product serves.
 void gemm(const Operand& a, const Operand& b, RowSink& sink);
 
+/// The same product with the sums of Hopper's tensor cores (CpuGemm::kTensorCore).
+void gemm_tensor_core(const Operand& a, const Operand& b, bool fast_accum, RowSink& sink);
+
 /// "bfloat16" or "float32": the arithmetic that gemm uses on this machine now.
 const char* gemm_arithmetic();
 

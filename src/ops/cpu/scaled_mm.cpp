@@ -1,6 +1,9 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
+#include <atomic>
+
+#include "float8/cpu_gemm.h"
 #include "src/ops/check.h"
 #include "src/ops/cpu/gemm.h"
 #include "src/ops/cpu/tensors.h"
@@ -42,11 +45,13 @@ class Epilogue final : public RowSink {
   Loops::Store store_;
 };
 
-// use_fast_accum and emulate speak of tensor cores; here the product is always exact to float32.
+std::atomic<CpuGemm> gemm_in_use = CpuGemm::kFloat32;
+
+// use_fast_accum and emulate speak of tensor cores: only their model (cpu_gemm.h) heeds the first.
 at::Tensor scaled_mm(const at::Tensor& a_any, const at::Tensor& b_any,
                      const at::Tensor& scale_inv_a, const at::Tensor& scale_inv_b,
                      const std::optional<at::Tensor>& bias_any, at::ScalarType out_dtype,
-                     bool /*use_fast_accum*/, bool /*emulate*/) {
+                     bool use_fast_accum, bool /*emulate*/) {
   ops::check_scaled_mm(a_any, b_any, scale_inv_a, scale_inv_b, bias_any, out_dtype);
   const at::Tensor a = a_any.contiguous();
   const at::Tensor b = b_any.contiguous();
@@ -58,7 +63,11 @@ at::Tensor scaled_mm(const at::Tensor& a_any, const at::Tensor& b_any,
   const at::Tensor scale_b = scale_inv_b.contiguous();
   const at::Tensor bias = bias_any.has_value() ? bias_any->contiguous() : at::Tensor();
   Epilogue epilogue(out, scale_a, scale_b, bias);
-  gemm(operand(a), operand(b), epilogue);
+  if (cpu_gemm() == CpuGemm::kTensorCore) {
+    gemm_tensor_core(operand(a), operand(b), use_fast_accum, epilogue);
+  } else {
+    gemm(operand(a), operand(b), epilogue);
+  }
   return out;
 }
 
@@ -78,3 +87,11 @@ TORCH_LIBRARY_IMPL(float8, CPU, m) {
 }
 
 }  // namespace float8::cpu
+
+namespace float8 {
+
+void set_cpu_gemm(CpuGemm gemm) { cpu::gemm_in_use = gemm; }
+
+CpuGemm cpu_gemm() { return cpu::gemm_in_use; }
+
+}  // namespace float8

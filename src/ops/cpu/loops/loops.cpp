@@ -8,6 +8,7 @@
 #include "src/ops/cpu/loops/cast.h"
 #include "src/ops/cpu/loops/convert.h"
 #include "src/ops/cpu/loops/loops.h"
+#include "src/ops/cpu/loops/tensor_core.h"
 #include "src/ops/cpu/loops/transpose.h"
 
 namespace float8::cpu {
@@ -111,6 +112,7 @@ const Loops FLOAT8_LOOPS = {
     .decode_bfloat16 = {decode_bfloat16<kE4M3>, decode_bfloat16<kE5M2>},
     .decode_panel = {decode_panel<kE4M3>, decode_panel<kE5M2>},
     .store = {store<Float32>, store<BFloat16>, store<Float16>},
+    .tensor_core = tensor_core,
 };
 
 }  // namespace float8::cpu

@@ -15,6 +15,18 @@ enum class Element : std::uint8_t { kFloat32, kBFloat16, kFloat16 };
 inline constexpr int kElements = 3;
 inline constexpr int kFormats = 2;
 
+/// Operands of tensor_core. A value's power is the power of two of its exponent (a subnormal's is
+/// that of the smallest normal number), and 0 for a zero.
+struct TensorCoreRow {
+  const float* values;  ///< [k], finite
+  const float* powers;
+};
+struct TensorCorePanel {
+  const float* values;  ///< [k][kTensorCoreColumns], finite
+  const float* powers;
+};
+inline constexpr std::int64_t kTensorCoreColumns = 16;
+
 struct Loops {
   const char* name;
 
@@ -63,6 +75,10 @@ struct Loops {
                          const float* column_scale, std::int64_t column_stride, const void* bias,
                          void* out);
   Store store[kElements];
+
+  /// result[c] = the sum over k of a[i] * b[i][c], by the rules of CpuGemm::kTensorCore.
+  void (*tensor_core)(const TensorCoreRow& a, const TensorCorePanel& b, std::int64_t k,
+                      bool fast_accum, float* result);
 };
 
 /// Rows that amax_columns reads together.
