@@ -19,8 +19,9 @@ struct Plan {
         rows(straight && q.straight.granularity == Granularity::kRow),
         columns(transposed && q.transposed.granularity == Granularity::kColumn),
         tensor((straight && !rows) || (transposed && !columns)),
-        one_launch(rows && !transposed && can_quantize_rows(q.x)) {
-    if (one_launch || !(straight || transposed)) {
+        one_launch(rows && !transposed && can_quantize_rows(q.x)),
+        tensor_parts(q.amax != nullptr ? 1 : 0) {
+    if (one_launch || !(straight || transposed) || q.amax != nullptr) {
       return;
     }
     const std::int64_t size = size_of(q.x.element);
@@ -42,8 +43,8 @@ struct Plan {
   bool columns;
   bool tensor;
   bool one_launch;
+  std::int64_t tensor_parts;  // at the scratch memory's start, unless the amax is given
   MeasureShape shape = {};
-  std::int64_t tensor_parts = 0;  // at the scratch memory's start
   std::int64_t column_ld = 0;
   std::int64_t columns_offset = 0;
   std::int64_t rows_offset = 0;
@@ -83,20 +84,26 @@ cudaError_t launch_quantize(const Quantization& q, void* scratch_any, cudaStream
       (plan.transposed && q.transposed.granularity == Granularity::kRow)) {
     return cudaErrorInvalidValue;
   }
+  if (q.amax != nullptr && (plan.rows || plan.columns)) {
+    return cudaErrorInvalidValue;
+  }
   if (plan.one_launch) {
     return launch_quantize_rows(q.x, q.format, q.power_of_two, q.straight.data,
                                 q.straight.scale_inv, stream);
   }
   auto* scratch = static_cast<std::uint8_t*>(scratch_any);
-  if (const cudaError_t status = measure(q, plan, scratch, stream); status != cudaSuccess) {
-    return status;
+  if (q.amax == nullptr) {
+    const cudaError_t status = measure(q, plan, scratch, stream);
+    if (status != cudaSuccess) {
+      return status;
+    }
   }
   CastTiles cast = {q.x, q.format, q.power_of_two};
   const auto copy = [&](const QuantizedCopy& wanted) {
     TileCopy result = {wanted.data, wanted.granularity};
     switch (wanted.granularity) {
       case Granularity::kTensor:
-        result.amax = scratch;
+        result.amax = q.amax != nullptr ? q.amax : scratch;
         result.parts = plan.tensor_parts;
         break;
       case Granularity::kRow:

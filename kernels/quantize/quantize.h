@@ -25,6 +25,9 @@ struct Quantization {
   bool power_of_two;
   QuantizedCopy straight;    ///< [M, padded(K)]; one scale for the tensor or for each row
   QuantizedCopy transposed;  ///< [K, padded(M)]; one scale for the tensor or for each column of x
+  /// max|x| in device memory, of x's element type, where it is known already: the first launch is
+  /// left out. Each copy then has one scale for the tensor.
+  const void* amax = nullptr;
 };
 
 /// Bytes of device memory, 16-byte aligned, that launch_quantize needs until it is done; may be 0.

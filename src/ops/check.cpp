@@ -89,6 +89,23 @@ Block check_block(const char* op, at::IntArrayRef block, at::ArrayRef<Block> all
               " (0: the whole extent), got ", block);
 }
 
+void check_known_amax(const char* op, const std::optional<at::Tensor>& amax, const at::Tensor& x,
+                      at::ArrayRef<Block> blocks) {
+  if (!amax) {
+    return;
+  }
+  for (const Block& block : blocks) {
+    TORCH_CHECK(block == kTensorBlock, "[", op,
+                "] a known amax goes with block [0, 0] (the whole tensor), got [", block[0], ", ",
+                block[1], "]; leave amax out");
+  }
+  TORCH_CHECK(amax->dim() == 2 && same_size(amax->sym_size(0), 1) &&
+                  same_size(amax->sym_size(1), 1) && amax->scalar_type() == x.scalar_type() &&
+                  amax->device() == x.device(),
+              "[", op, "] amax must be [1, 1] ", x.scalar_type(), " on ", x.device(), ", got ",
+              describe(*amax));
+}
+
 void check_scale(const char* op, const at::Tensor& scale, const at::Tensor& x) {
   TORCH_CHECK(scale.device() == x.device(), "[", op, "] the scale must be on ", x.device(),
               ", got ", describe(scale));

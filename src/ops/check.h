@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 #include <c10/util/ArrayRef.h>
 
+#include <optional>
 #include <string>
 
 #include "float8/format.h"
@@ -53,6 +54,11 @@ Block check_block(const char* op, at::IntArrayRef block, at::ArrayRef<Block> all
 /// The blocks that a GEMM's operand may have, and those of amax.
 inline constexpr Block kOperandBlocks[] = {kTensorBlock, kRowBlock};
 inline constexpr Block kAmaxBlocks[] = {kTensorBlock, kRowBlock, kColumnBlock};
+
+/// An amax that is given in place of a reduction: [1, 1] of x's dtype, on its device, where every
+/// block is the whole tensor.
+void check_known_amax(const char* op, const std::optional<at::Tensor>& amax, const at::Tensor& x,
+                      at::ArrayRef<Block> blocks);
 
 /// scale is float32 on x's device and broadcasts over x [M, K]: [1, 1], [M, 1] or [1, K].
 void check_scale(const char* op, const at::Tensor& scale, const at::Tensor& x);

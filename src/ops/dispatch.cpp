@@ -35,22 +35,23 @@ at::Tensor cast(const at::Tensor& x, const at::Tensor& scale, at::ScalarType dty
 
 std::tuple<at::Tensor, at::Tensor> quantize(const at::Tensor& x, at::ScalarType dtype, Block block,
                                             bool power_of_two, bool transpose,
-                                            const std::optional<at::Tensor>& after) {
+                                            const std::optional<at::Tensor>& after,
+                                            const std::optional<at::Tensor>& amax) {
   using Result = std::tuple<at::Tensor, at::Tensor>;
-  static const auto op = find<Result(const at::Tensor&, at::ScalarType, at::IntArrayRef, bool, bool,
-                                     const std::optional<at::Tensor>&)>("float8::quantize");
-  return op.call(x, dtype, block, power_of_two, transpose, after);
+  static const auto op = find<Result(
+      const at::Tensor&, at::ScalarType, at::IntArrayRef, bool, bool,
+      const std::optional<at::Tensor>&, const std::optional<at::Tensor>&)>("float8::quantize");
+  return op.call(x, dtype, block, power_of_two, transpose, after, amax);
 }
 
-std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(const at::Tensor& x,
-                                                                         at::ScalarType dtype,
-                                                                         Block block, Block block_t,
-                                                                         bool power_of_two) {
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(
+    const at::Tensor& x, at::ScalarType dtype, Block block, Block block_t, bool power_of_two,
+    const std::optional<at::Tensor>& amax) {
   using Result = std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor>;
   static const auto op =
-      find<Result(const at::Tensor&, at::ScalarType, at::IntArrayRef, at::IntArrayRef, bool)>(
-          "float8::quantize_pair");
-  return op.call(x, dtype, block, block_t, power_of_two);
+      find<Result(const at::Tensor&, at::ScalarType, at::IntArrayRef, at::IntArrayRef, bool,
+                  const std::optional<at::Tensor>&)>("float8::quantize_pair");
+  return op.call(x, dtype, block, block_t, power_of_two, amax);
 }
 
 at::Tensor transpose(const at::Tensor& data) {

@@ -23,16 +23,19 @@ TORCH_LIBRARY(float8, m) {
 
   // amax, amax_to_scale and cast in one. The block is that of the result: with transpose, [1, 0] is
   // one scale for each column of x. `after` changes nothing in the result: in a traced graph it
-  // keeps this call behind the one that made it, and so out of the forward pass.
+  // keeps this call behind the one that made it, and so out of the forward pass. `amax`, where the
+  // block is the tensor, is what amax would return, made before: a traced graph has it as
+  // operations of its own, which a compiler fuses into those that make x.
   m.def(
       "quantize(Tensor x, ScalarType dtype, int[2] block, bool power_of_two=False, "
-      "bool transpose=False, Tensor? after=None) -> (Tensor data, Tensor scale_inv)",
+      "bool transpose=False, Tensor? after=None, Tensor? amax=None) "
+      "-> (Tensor data, Tensor scale_inv)",
       tags);
 
   // Both layouts of one tensor for the fewest bytes: x as it is, and x transposed.
   m.def(
       "quantize_pair(Tensor x, ScalarType dtype, int[2] block, int[2] block_t, "
-      "bool power_of_two=False) "
+      "bool power_of_two=False, Tensor? amax=None) "
       "-> (Tensor data, Tensor scale_inv, Tensor data_t, Tensor scale_inv_t)",
       tags);
 

@@ -13,6 +13,15 @@ struct Copy {
   bool transpose;
 };
 
+// What the copies' scales need: in one pass over x, or none where the amax is given.
+Amax amax_of(const at::Tensor& x, const std::optional<at::Tensor>& known, bool tensor, bool rows,
+             bool columns) {
+  if (known) {
+    return {known->to(at::kFloat, /*non_blocking=*/false, /*copy=*/true), {}, {}};
+  }
+  return reduce_amax(x, tensor, rows, columns);
+}
+
 // The scale of a copy, in the layout of x: rows of a transposed copy are columns of x.
 at::Tensor scale_of(const Copy& copy, const Amax& amax, Format format, bool power_of_two) {
   at::Tensor scale = copy.block == kTensorBlock ? amax.tensor
@@ -41,17 +50,19 @@ at::Tensor scale_inv_of(const at::Tensor& scale) {
 std::tuple<at::Tensor, at::Tensor> quantize(const at::Tensor& x_any, at::ScalarType dtype,
                                             at::IntArrayRef block_any, bool power_of_two,
                                             bool transpose,
-                                            const std::optional<at::Tensor>& /*after*/) {
+                                            const std::optional<at::Tensor>& /*after*/,
+                                            const std::optional<at::Tensor>& known_amax) {
   ops::check_high_precision("quantize", x_any);
   const Format format = ops::check_format("quantize", dtype);
   const Copy copy = {ops::check_block("quantize", block_any, ops::kOperandBlocks), transpose};
+  ops::check_known_amax("quantize", known_amax, x_any, copy.block);
   const at::Tensor x = x_any.contiguous();
   at::Tensor data = allocate(x, copy, format);
   if (copy.block == kRowBlock && !transpose) {
     return {data, scale_inv_of(quantize_rows(x, data, format, power_of_two))};
   }
   const bool tensor = copy.block == kTensorBlock;
-  const Amax amax = reduce_amax(x, tensor, /*rows=*/false, /*columns=*/!tensor);
+  const Amax amax = amax_of(x, known_amax, tensor, /*rows=*/false, /*columns=*/!tensor);
   const at::Tensor scale = scale_of(copy, amax, format, power_of_two);
   const CastTarget target = {data, scale, /*from_amax=*/true};
   cast_layouts(x, transpose ? CastTarget{} : target, transpose ? target : CastTarget{});
@@ -60,11 +71,12 @@ std::tuple<at::Tensor, at::Tensor> quantize(const at::Tensor& x_any, at::ScalarT
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(
     const at::Tensor& x_any, at::ScalarType dtype, at::IntArrayRef block_any,
-    at::IntArrayRef block_t_any, bool power_of_two) {
+    at::IntArrayRef block_t_any, bool power_of_two, const std::optional<at::Tensor>& known_amax) {
   ops::check_high_precision("quantize_pair", x_any);
   const Format format = ops::check_format("quantize_pair", dtype);
   const Copy copy = {ops::check_block("quantize_pair", block_any, ops::kOperandBlocks), false};
   const Copy copy_t = {ops::check_block("quantize_pair", block_t_any, ops::kOperandBlocks), true};
+  ops::check_known_amax("quantize_pair", known_amax, x_any, {copy.block, copy_t.block});
   const at::Tensor x = x_any.contiguous();
   at::Tensor data = allocate(x, copy, format);
   at::Tensor data_t = allocate(x, copy_t, format);
@@ -75,8 +87,9 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(
     cast_layouts(x, {}, {data_t, scale_t, /*from_amax=*/true});
     return {data, scale_inv_of(scale), data_t, scale_inv_of(scale_t)};
   }
-  const Amax amax = reduce_amax(x, copy.block == kTensorBlock || copy_t.block == kTensorBlock,
-                                copy.block == kRowBlock, copy_t.block == kRowBlock);
+  const Amax amax =
+      amax_of(x, known_amax, copy.block == kTensorBlock || copy_t.block == kTensorBlock,
+              copy.block == kRowBlock, copy_t.block == kRowBlock);
   const at::Tensor scale = scale_of(copy, amax, format, power_of_two);
   const at::Tensor scale_t = copy.block == kTensorBlock && copy_t.block == kTensorBlock
                                  ? scale

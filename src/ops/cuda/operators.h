@@ -17,13 +17,12 @@ at::Tensor cast(const at::Tensor& x, const at::Tensor& scale, at::ScalarType dty
 
 std::tuple<at::Tensor, at::Tensor> quantize(const at::Tensor& x, at::ScalarType dtype,
                                             at::IntArrayRef block, bool power_of_two,
-                                            bool transpose, const std::optional<at::Tensor>& after);
+                                            bool transpose, const std::optional<at::Tensor>& after,
+                                            const std::optional<at::Tensor>& amax);
 
-std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(const at::Tensor& x,
-                                                                         at::ScalarType dtype,
-                                                                         at::IntArrayRef block,
-                                                                         at::IntArrayRef block_t,
-                                                                         bool power_of_two);
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(
+    const at::Tensor& x, at::ScalarType dtype, at::IntArrayRef block, at::IntArrayRef block_t,
+    bool power_of_two, const std::optional<at::Tensor>& amax);
 
 at::Tensor transpose(const at::Tensor& data);
 

@@ -26,6 +26,10 @@ struct Copy {
   kernels::QuantizedCopy target;
 };
 
+const void* pointer_to(const std::optional<at::Tensor>& amax) {
+  return amax ? amax->const_data_ptr() : nullptr;
+}
+
 void run(const char* op, const Device& device, const kernels::Quantization& quantization) {
   void* memory = scratch(device, kernels::quantize_scratch_bytes(quantization));
   check_launch(op, kernels::launch_quantize(quantization, memory, device.stream()));
@@ -36,32 +40,35 @@ void run(const char* op, const Device& device, const kernels::Quantization& quan
 std::tuple<at::Tensor, at::Tensor> quantize(const at::Tensor& x_any, at::ScalarType dtype,
                                             at::IntArrayRef block_any, bool power_of_two,
                                             bool transpose,
-                                            const std::optional<at::Tensor>& /*after*/) {
+                                            const std::optional<at::Tensor>& /*after*/,
+                                            const std::optional<at::Tensor>& amax) {
   ops::check_high_precision("quantize", x_any);
   const Format format = ops::check_format("quantize", dtype);
   const Block block = ops::check_block("quantize", block_any, ops::kOperandBlocks);
+  ops::check_known_amax("quantize", amax, x_any, block);
   const Device device(x_any);
   const at::Tensor x = x_any.contiguous();
   const Copy copy(device, x, dtype, block, transpose);
   run("quantize", device,
       {matrix_of(x), format, power_of_two, transpose ? kernels::QuantizedCopy{} : copy.target,
-       transpose ? copy.target : kernels::QuantizedCopy{}});
+       transpose ? copy.target : kernels::QuantizedCopy{}, pointer_to(amax)});
   return {copy.data, copy.scale_inv};
 }
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(
     const at::Tensor& x_any, at::ScalarType dtype, at::IntArrayRef block_any,
-    at::IntArrayRef block_t_any, bool power_of_two) {
+    at::IntArrayRef block_t_any, bool power_of_two, const std::optional<at::Tensor>& amax) {
   ops::check_high_precision("quantize_pair", x_any);
   const Format format = ops::check_format("quantize_pair", dtype);
   const Block block = ops::check_block("quantize_pair", block_any, ops::kOperandBlocks);
   const Block block_t = ops::check_block("quantize_pair", block_t_any, ops::kOperandBlocks);
+  ops::check_known_amax("quantize_pair", amax, x_any, {block, block_t});
   const Device device(x_any);
   const at::Tensor x = x_any.contiguous();
   const Copy straight(device, x, dtype, block, /*transpose=*/false);
   const Copy transposed(device, x, dtype, block_t, /*transpose=*/true);
   run("quantize_pair", device,
-      {matrix_of(x), format, power_of_two, straight.target, transposed.target});
+      {matrix_of(x), format, power_of_two, straight.target, transposed.target, pointer_to(amax)});
   return {straight.data, straight.scale_inv, transposed.data, transposed.scale_inv};
 }
 

@@ -52,7 +52,10 @@ Quantized quantized(const char* op, const at::Tensor& x, at::ScalarType dtype,
 
 Quantized quantize(const at::Tensor& x, at::ScalarType dtype, at::IntArrayRef block,
                    bool /*power_of_two*/, bool transpose,
-                   const std::optional<at::Tensor>& /*after*/) {
+                   const std::optional<at::Tensor>& /*after*/,
+                   const std::optional<at::Tensor>& amax) {
+  const Block kind = check_block("quantize", block, kOperandBlocks);
+  check_known_amax("quantize", amax, x, kind);
   return quantized("quantize", x, dtype, block, transpose);
 }
 
@@ -60,7 +63,10 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(const a
                                                                          at::ScalarType dtype,
                                                                          at::IntArrayRef block,
                                                                          at::IntArrayRef block_t,
-                                                                         bool /*power_of_two*/) {
+                                                                         bool /*power_of_two*/,
+                                                                         const std::optional<at::Tensor>& amax) {
+  const Block kinds[] = {check_block("quantize_pair", block, kOperandBlocks), check_block("quantize_pair", block_t, kOperandBlocks)};
+  check_known_amax("quantize_pair", amax, x, kinds);
   return std::tuple_cat(quantized("quantize_pair", x, dtype, block, false),
                         quantized("quantize_pair", x, dtype, block_t, true));
 }
