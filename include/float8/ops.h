@@ -49,8 +49,8 @@ FLOAT8_API at::Tensor cast(const at::Tensor& x, const at::Tensor& scale, at::Sca
 /// Dynamic scaling: amax, scale and cast of x [M, K]. Returns data ([M, pad16(K)], or with
 /// `transpose` [K, pad16(M)]) and scale_inv ([1, 1], or [rows of data, 1]). The block (tensor or
 /// row) is that of the result. `after` is an ordering token for traced graphs; see schema.cpp.
-/// `amax`: max|x| where it is known already, [1, 1] of x's dtype, for a block of the whole tensor. A
-/// larger value (the maximum over shards) gives its scale; a smaller one, codes of no meaning.
+/// `amax`: max|x| where it is known already, [1, 1] of x's dtype, for a block of the whole tensor.
+/// A larger value (the maximum over shards) gives its scale; a smaller one, codes of no meaning.
 FLOAT8_API std::tuple<at::Tensor, at::Tensor> quantize(
     const at::Tensor& x, at::ScalarType dtype, Block block = kTensorBlock,
     bool power_of_two = false, bool transpose = false,
@@ -58,8 +58,8 @@ FLOAT8_API std::tuple<at::Tensor, at::Tensor> quantize(
     const std::optional<at::Tensor>& amax = std::nullopt);
 
 /// Both layouts of x [M, K] from the fewest passes over it: data [M, pad16(K)], its scale_inv,
-/// data_t [K, pad16(M)], its scale_inv. Bit for bit what two calls of quantize give. `amax` as there,
-/// for two blocks of the whole tensor.
+/// data_t [K, pad16(M)], its scale_inv. Bit for bit what two calls of quantize give. `amax` as
+/// there, for two blocks of the whole tensor.
 FLOAT8_API std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(
     const at::Tensor& x, at::ScalarType dtype, Block block = kTensorBlock,
     Block block_t = kTensorBlock, bool power_of_two = false,

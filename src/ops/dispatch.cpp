@@ -38,9 +38,10 @@ std::tuple<at::Tensor, at::Tensor> quantize(const at::Tensor& x, at::ScalarType 
                                             const std::optional<at::Tensor>& after,
                                             const std::optional<at::Tensor>& amax) {
   using Result = std::tuple<at::Tensor, at::Tensor>;
-  static const auto op = find<Result(
-      const at::Tensor&, at::ScalarType, at::IntArrayRef, bool, bool,
-      const std::optional<at::Tensor>&, const std::optional<at::Tensor>&)>("float8::quantize");
+  static const auto op =
+      find<Result(const at::Tensor&, at::ScalarType, at::IntArrayRef, bool, bool,
+                  const std::optional<at::Tensor>&, const std::optional<at::Tensor>&)>(
+          "float8::quantize");
   return op.call(x, dtype, block, power_of_two, transpose, after, amax);
 }
 

@@ -2,10 +2,10 @@
 // functionalize what they trace, and nothing else does: this key is the tracer's entry, which eager
 // mode, dispatch modes and tensor subclasses never see.
 //
-// With one scale for the tensor the amax becomes aten operations, so that a compiler can fuse it into
-// the operation that makes x; the scale and the cast stay ours, for the same bits as in eager mode.
-// With scales for rows the operator stays as it is: it reads x once, where an amax of its own would
-// need a second read.
+// With one scale for the tensor the amax becomes aten operations, so that a compiler can fuse it
+// into the operation that makes x; the scale and the cast stay ours, for the same bits as in eager
+// mode. With scales for rows the operator stays as it is: it reads x once, where an amax of its own
+// would need a second read.
 
 #include <ATen/FunctionalTensorWrapper.h>
 #include <ATen/core/LegacyTypeDispatch.h>
@@ -45,7 +45,8 @@ auto call_below(const Op& op, const Tensors&... tensors) {
 
 std::tuple<at::Tensor, at::Tensor> quantize(const at::Tensor& x_any, at::ScalarType dtype,
                                             at::IntArrayRef block_any, bool power_of_two,
-                                            bool transpose, const std::optional<at::Tensor>& after_any,
+                                            bool transpose,
+                                            const std::optional<at::Tensor>& after_any,
                                             const std::optional<at::Tensor>& known_amax) {
   check_high_precision("quantize", x_any);
   const Block block = check_block("quantize", block_any, kOperandBlocks);

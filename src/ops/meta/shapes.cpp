@@ -59,13 +59,11 @@ Quantized quantize(const at::Tensor& x, at::ScalarType dtype, at::IntArrayRef bl
   return quantized("quantize", x, dtype, block, transpose);
 }
 
-std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(const at::Tensor& x,
-                                                                         at::ScalarType dtype,
-                                                                         at::IntArrayRef block,
-                                                                         at::IntArrayRef block_t,
-                                                                         bool /*power_of_two*/,
-                                                                         const std::optional<at::Tensor>& amax) {
-  const Block kinds[] = {check_block("quantize_pair", block, kOperandBlocks), check_block("quantize_pair", block_t, kOperandBlocks)};
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> quantize_pair(
+    const at::Tensor& x, at::ScalarType dtype, at::IntArrayRef block, at::IntArrayRef block_t,
+    bool /*power_of_two*/, const std::optional<at::Tensor>& amax) {
+  const Block kinds[] = {check_block("quantize_pair", block, kOperandBlocks),
+                         check_block("quantize_pair", block_t, kOperandBlocks)};
   check_known_amax("quantize_pair", amax, x, kinds);
   return std::tuple_cat(quantized("quantize_pair", x, dtype, block, false),
                         quantized("quantize_pair", x, dtype, block_t, true));

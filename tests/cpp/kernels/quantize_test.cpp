@@ -107,6 +107,19 @@ TEST(LaunchQuantize, RefusesScalesAcrossTheContraction) {
   EXPECT_EQ(launch_quantize(q, scratch.data(), nullptr), cudaErrorInvalidValue);
 }
 
+TEST(LaunchQuantize, RefusesAnAmaxOfTheTensorForRowsAndColumns) {
+  std::mt19937 random(10);
+  const Input x(random, Element::kFloat32, 4, 4);
+  Output out(64);
+  Output amax(4, 4);
+  Quantization q = {x.matrix(), Format::kE4M3, false, {out.data(), nullptr, kRow}, {}};
+  q.amax = amax.floats();
+  EXPECT_EQ(launch_quantize(q, nullptr, nullptr), cudaErrorInvalidValue);
+  q.straight = {};
+  q.transposed = {out.data(), nullptr, kColumn};
+  EXPECT_EQ(launch_quantize(q, nullptr, nullptr), cudaErrorInvalidValue);
+}
+
 TEST(LaunchQuantize, ReturnsTheStatusOfALaunchThatFails) {
   std::mt19937 random(9);
   const Input x(random, Element::kBFloat16, 32, 32);

@@ -32,5 +32,14 @@ TEST(Coverage, EveryLeafHasAKernelForEveryKey) {
   }
 }
 
+// The tracers' entry, for what decomposes there and for nothing else.
+TEST(Coverage, WhatATracerDecomposes) {
+  for (const std::string& name : leaf_operators()) {
+    EXPECT_EQ(find(name).hasKernelForDispatchKey(c10::DispatchKey::Functionalize),
+              name == "quantize" || name == "quantize_pair")
+        << name;
+  }
+}
+
 }  // namespace
 }  // namespace float8::testing

@@ -65,6 +65,31 @@ TEST_P(Errors, Quantize) {
       });
 }
 
+TEST_P(Errors, KnownAmax) {
+  const auto quantized = [](const at::Tensor& amax, Block block) {
+    quantize(tensor({4, 5}), kE4M3, block, false, false, std::nullopt, amax);
+  };
+  expect_error("[quantize] amax must be [1, 1] Float on DEVICE, got [1, 1] Half on DEVICE", [&] {
+    quantized(tensor({1, 1}, at::kHalf), kTensorBlock);
+  });
+  expect_error("[quantize] amax must be [1, 1] Float on DEVICE, got [4, 1] Float on DEVICE", [&] {
+    quantized(tensor({4, 1}), kTensorBlock);
+  });
+  expect_error(
+      "[quantize] a known amax goes with block [0, 0] (the whole tensor), got [1, 0]; leave amax "
+      "out",
+      [&] { quantized(one(), kRowBlock); });
+  expect_error(
+      "[quantize_pair] a known amax goes with block [0, 0] (the whole tensor), got [1, 0]; leave "
+      "amax out",
+      [] {
+        quantize_pair(tensor({4, 5}), kE4M3, kTensorBlock, kRowBlock, false, one());
+      });
+  expect_error("[quantize_pair] amax must be [1, 1] Float on DEVICE, got [1] Float on DEVICE", [] {
+    quantize_pair(tensor({4, 5}), kE4M3, kTensorBlock, kTensorBlock, false, tensor({1}));
+  });
+}
+
 TEST_P(Errors, Amax) {
   expect_error(
       "[amax] block must be one of [0, 0], [1, 0], [0, 1] (0: the whole extent), got [128, 128]",

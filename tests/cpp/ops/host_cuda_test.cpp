@@ -81,6 +81,17 @@ TEST_F(HostCudaBackend, ATensorIsQuantizedInTwoLaunchesAtMost) {
   }
 }
 
+TEST_F(HostCudaBackend, AKnownAmaxSavesTheLaunchThatReadsForIt) {
+  const at::Tensor known = float8::amax(x_);
+  const auto quantized = [&](bool transpose) {
+    quantize(x_, kE4M3, kTensorBlock, false, transpose, std::nullopt, known);
+  };
+  EXPECT_EQ(launches([&] { quantized(false); }), 1);
+  EXPECT_EQ(launches([&] { quantized(true); }), 1);
+  EXPECT_EQ(launches([&] { quantize_pair(x_, kE4M3, kTensorBlock, kTensorBlock, false, known); }),
+            1);
+}
+
 TEST_F(HostCudaBackend, OlderDevicesAreAnErrorThatNamesTheWayOut) {
   device_ = nullptr;
   device_ = std::make_unique<HostCuda>(80, HostProduct::kFp8);

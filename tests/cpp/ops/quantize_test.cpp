@@ -75,6 +75,65 @@ TEST_P(Quantize, IsAmaxThenScaleThenCast) {
                                                       /*transpose=*/true)))));
 }
 
+// The scale of the tensor for both layouts, from an amax that was made before.
+TEST_P(Quantize, AKnownAmaxChangesNoBit) {
+  for (const auto& [m, k] : kShapes) {
+    const at::Tensor values = random({m, k});
+    for (const at::ScalarType dtype : kDtypes) {
+      const at::Tensor x = values.to(dtype);
+      const at::Tensor known = float8::amax(x);
+      for (const at::ScalarType fp8 : kFp8) {
+        for (const bool power_of_two : {false, true}) {
+          SCOPED_TRACE(::testing::Message() << m << " x " << k << " " << dtype << " " << fp8);
+          for (const bool transpose : {false, true}) {
+            const auto want = quantize(x, fp8, kTensorBlock, power_of_two, transpose);
+            const auto got =
+                quantize(x, fp8, kTensorBlock, power_of_two, transpose, std::nullopt, known);
+            ASSERT_TRUE(at::equal(codes_of(std::get<0>(got)), codes_of(std::get<0>(want))));
+            ASSERT_TRUE(same_bits(std::get<1>(got), std::get<1>(want)));
+          }
+          const auto [data, scale_inv, data_t, scale_inv_t] =
+              quantize_pair(x, fp8, kTensorBlock, kTensorBlock, power_of_two);
+          const auto [got, got_inv, got_t, got_inv_t] =
+              quantize_pair(x, fp8, kTensorBlock, kTensorBlock, power_of_two, known);
+          ASSERT_TRUE(at::equal(codes_of(got), codes_of(data)));
+          ASSERT_TRUE(at::equal(codes_of(got_t), codes_of(data_t)));
+          ASSERT_TRUE(same_bits(got_inv, scale_inv) && same_bits(got_inv_t, scale_inv_t));
+          EXPECT_FALSE(got_inv.is_alias_of(known) || got_inv.is_alias_of(got_inv_t));
+        }
+      }
+    }
+  }
+}
+
+TEST_P(Quantize, AKnownAmaxThatIsNotFiniteStaysSo) {
+  for (const double bad : {std::numeric_limits<double>::infinity(), std::nan("")}) {
+    for (const at::ScalarType dtype : kDtypes) {
+      at::Tensor x = random({4, 20}, dtype);
+      x[2][7] = -bad;
+      const auto [data, scale_inv, data_t, scale_inv_t] = quantize_pair(x, at::kFloat8_e4m3fn);
+      const auto [got, got_inv, got_t, got_inv_t] =
+          quantize_pair(x, at::kFloat8_e4m3fn, kTensorBlock, kTensorBlock, false, float8::amax(x));
+      EXPECT_TRUE(at::equal(codes_of(got), codes_of(data))) << bad;
+      EXPECT_TRUE(at::equal(codes_of(got_t), codes_of(data_t))) << bad;
+      EXPECT_TRUE(same_bits(got_inv, scale_inv) && same_bits(got_inv_t, scale_inv_t)) << bad;
+    }
+  }
+}
+
+// Shards of one tensor share the largest of their maxima.
+TEST_P(Quantize, ALargerKnownAmaxGivesItsScale) {
+  const at::Tensor whole = random({40, 48}, at::kBFloat16);
+  const at::Tensor known = float8::amax(whole);
+  const auto [data, scale_inv] = quantize(whole, at::kFloat8_e4m3fn);
+  for (const int first : {0, 16}) {
+    const auto [shard, shard_inv] = quantize(whole.narrow(0, first, 24), at::kFloat8_e4m3fn,
+                                             kTensorBlock, false, false, std::nullopt, known);
+    EXPECT_TRUE(at::equal(codes_of(shard), codes_of(data.narrow(0, first, 24))));
+    EXPECT_TRUE(same_bits(shard_inv, scale_inv));
+  }
+}
+
 TEST_P(Quantize, ReadsAnyStrides) {
   const at::Tensor x = random({70, 90});
   for (const at::Tensor& view : {x.t(), x.slice(1, 5, 90, 3), x.slice(0, 0, 1).expand({8, 90})}) {

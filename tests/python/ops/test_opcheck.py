@@ -22,8 +22,13 @@ CASES = {
         (X, ref.E4M3, ref.TENSOR),
         (X.bfloat16(), ref.E5M2, ref.ROW, True, True),
         (X, ref.E4M3, ref.ROW, False, True, torch.zeros(3)),
+        (X, ref.E4M3, ref.TENSOR, False, False, None, X.abs().amax((0, 1), keepdim=True)),
     ],
-    "quantize_pair": [(X, ref.E4M3, ref.TENSOR, ref.TENSOR), (X, ref.E5M2, ref.ROW, ref.TENSOR)],
+    "quantize_pair": [
+        (X, ref.E4M3, ref.TENSOR, ref.TENSOR),
+        (X, ref.E5M2, ref.ROW, ref.TENSOR),
+        (X, ref.E4M3, ref.TENSOR, ref.TENSOR, True, X.abs().amax((0, 1), keepdim=True)),
+    ],
     "transpose": [(data(7, 40),), (data(16, 3, ref.E5M2),)],
     "dequantize": [(data(7, 40), ONE, torch.bfloat16)],
     "scaled_mm": [
