@@ -6,10 +6,11 @@
 # make format       format the sources; format-check only looks
 # make clean        remove what was built, and the environment
 #
-# PYTHON=python3.12 makes the environment from another interpreter.
+# PYTHON=python3.12 makes the environment from another interpreter, TORCH='2.15.*' with another torch: in a clone of
+# its own, or after `make clean`. `make test TORCH='2.15.*'` runs everything against it.
 
 PYTHON ?= python3
-export PYTHON
+export PYTHON TORCH
 
 # What the compiled part is made of. Python files are used where they are.
 native := CMakeLists.txt pyproject.toml .ci/install.sh \

@@ -12,6 +12,10 @@ if [[ ! -x .venv/bin/uv ]]; then
   $python -m pip install --quiet --disable-pip-version-check uv
 fi
 arguments=(--group "$group")
+if [[ -n ${TORCH:-} ]]; then  # another version than pyproject.toml's, to try it
+  echo "torch==$TORCH" > .venv/torch-override.txt
+  arguments+=(--override .venv/torch-override.txt)
+fi
 if [[ $group == build ]]; then
   arguments+=(-r pyproject.toml --extra train)
 fi
