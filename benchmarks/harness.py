@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,29 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from source import ROOT, commit
 
-import float8
-
-ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(os.environ.get("FLOAT8_BENCHMARK_RESULTS", ROOT / "benchmarks" / "results"))
 SCHEMA = 1
 
 
-def commit() -> str:
-    """The commit of the sources, `-dirty` where what is measured differs from it."""
-    measured = ["src", "include", "kernels", "python", "benchmarks/*.py"]
-    try:
-        name = subprocess.check_output(
-            ["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, text=True
-        ).strip()
-        changes = subprocess.check_output(
-            ["git", "status", "--porcelain", "--untracked-files=no", "--", *measured],
-            cwd=ROOT,
-            text=True,
-        ).strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return f"{name}-dirty" if changes else name
+def results_file(name: str) -> Path:
+    """Where the figures of a benchmark go: FLOAT8_BENCHMARK_RESULTS may name one file for all."""
+    chosen = Path(os.environ.get("FLOAT8_BENCHMARK_RESULTS", RESULTS))
+    return chosen if chosen.suffix == ".jsonl" else chosen / f"{name}.jsonl"
 
 
 def device_name() -> str:
@@ -53,8 +39,16 @@ def device_name() -> str:
 
 def environment() -> dict[str, Any]:
     """Everything that a figure needs beside it to mean something."""
+    import float8
+
+    if os.environ.get("FLOAT8_BENCHMARK_DEVICE") == "cuda":
+        from gpu.machine import facts
+
+        where = facts()
+    else:
+        where = {"device": device_name()}
     return {
-        "device": device_name(),
+        **where,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -130,16 +124,22 @@ def alternate(
 class Results:
     """Appends to results/<name>.jsonl: one line for each subject, never overwritten."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, environment_: Mapping[str, Any] | None = None) -> None:
         self._name = name
         self._started = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        self._environment = environment()
+        self._environment = environment() if environment_ is None else environment_
+
+    @property
+    def device(self) -> str:
+        """Where this runs, as records name it."""
+        return str(self._environment["device"])
 
     def add(self, line: str, subject: dict[str, Any], **figures: Any) -> None:
         """Prints `line` and writes the subject with its figures."""
         print(line, flush=True)
         record = {"schema": SCHEMA, "benchmark": self._name, "date": self._started}
         record |= {"subject": subject, **figures, "environment": self._environment}
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        with (RESULTS / f"{self._name}.jsonl").open("a", encoding="utf-8") as file:
+        path = results_file(self._name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")

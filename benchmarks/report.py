@@ -1,62 +1,40 @@
 """Writes the tables and pictures of benchmarks/README.md and README.md from results/*.jsonl.
 
 A region between `<!-- benchmark:NAME:begin -->` and `<!-- benchmark:NAME:end -->` is replaced by
-the table NAME, from the last run of each benchmark on each device; running it again changes
-nothing. `--check` changes nothing at all, and fails where a region is not what the files say.
+the table NAME, from the last run of each benchmark on each device (of what runs on a GPU: from all
+runs on its last commit); running it again changes nothing. `--check` changes nothing at all, and
+fails where a region is not what the files say.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import re
 import sys
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from tables import TABLES
+from gpu.claimed import claims_section
+from gpu.pictures import PICTURES
+from gpu.tables import GPU_TABLES, goals_section
+from records import Record, device_of, last_runs, latest, read_folder
+from tables import TABLES, markdown
 
 FOLDER = Path(__file__).resolve().parent
-DOCUMENTS = (FOLDER / "README.md", FOLDER.parent / "README.md")
-SCHEMA = 1
+DOCUMENTS = (FOLDER / "README.md", FOLDER.parent / "README.md", FOLDER / "UNVERIFIED.md")
 REGION = re.compile(
     r"(<!-- benchmark:(?P<name>[a-z_]+):begin -->\n).*?(<!-- benchmark:(?P=name):end -->)",
     re.DOTALL,
 )
 
-Record = dict[str, Any]
-
-
-def read(path: Path) -> list[Record]:
-    """The records of one file, if there is one; what is cut off or of another schema is named."""
-    records: list[Record] = []
-    if not path.exists():
-        return records
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            print(f"{path.name}:{number}: not JSON (cut off?), left out", file=sys.stderr)
-            continue
-        if not isinstance(record, dict) or record.get("schema") != SCHEMA:
-            print(f"{path.name}:{number}: not of schema {SCHEMA}, left out", file=sys.stderr)
-            continue
-        records.append(record)
-    return records
-
-
-def last_runs(records: list[Record]) -> list[Record]:
-    """For each device the records of its last run, in the order they were written."""
-    last: dict[str, str] = {}
-    for record in records:
-        device = record["environment"]["device"]
-        last[device] = max(last.get(device, ""), record["date"])
-    return [r for r in records if r["date"] == last[r["environment"]["device"]]]
-
 
 def provenance(record: Record) -> str:
     """The line under a table: where its figures come from."""
     e = record["environment"]
+    if "capability" in e:
+        return gpu_provenance(record)
     threads = f"{e['threads']} thread" + ("s" if e["threads"] != 1 else "")
     return (
         f"{e['device']}, {threads}, torch {e['torch']}, commit {e['commit']}, "
@@ -64,23 +42,48 @@ def provenance(record: Record) -> str:
     )
 
 
-def table(rows: list[list[str]]) -> str:
-    """Markdown: the first row is the head."""
-    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([head, "|" + "---|" * len(rows[0]), *body])
+def gpu_provenance(record: Record) -> str:
+    """As above, for a GPU."""
+    e = record["environment"]
+    versions = [
+        f"{what} {e[name]}"
+        for name, what in (("driver", "driver"), ("cuda", "CUDA"), ("cublaslt", "cuBLASLt"))
+        if e.get(name)
+    ]
+    parts = [e["device"], f"torch {e.get('torch', '?')}", *versions, f"commit {e['commit']}"]
+    file = f"`benchmarks/results/{record['benchmark']}.jsonl`"
+    return f"{', '.join(parts)}, {record['date'][:10]}; {file}"
 
 
-def render(results: Path) -> dict[str, str]:
-    """The text of every region that a results file stands behind."""
+def left_out(records: list[Record]) -> str:
+    """A line on what has no figures, and why; empty where there is nothing to say."""
+    reasons: dict[str, int] = {}
+    for record in records:
+        for kind in ("skipped", "error"):
+            if kind in record:
+                why = str(record[kind]).split(":")[0] if kind == "skipped" else "went wrong"
+                reasons[why] = reasons.get(why, 0) + 1
+    missing = sorted({str(record["missing"]) for record in records if record.get("missing")})
+    parts = [f"{why} ({count})" for why, count in reasons.items()] + missing
+    return f"Without figures: {'; '.join(parts)}.\n\n" if parts else ""
+
+
+def sections(found: Mapping[str, list[Record]]) -> dict[str, str]:
+    """The text of every region, from the records of each benchmark."""
     regions = {}
-    for name, (source, rows) in TABLES.items():
-        records = last_runs(read(results / f"{source}.jsonl"))
+    for name, (source, rows) in {**TABLES, **GPU_TABLES}.items():
+        records = found.get(source, [])
+        chosen = latest(records) if source.startswith("gpu_") else last_runs(records)
         parts = []
-        for device in dict.fromkeys(r["environment"]["device"] for r in records):
-            own = [r for r in records if r["environment"]["device"] == device]
-            parts.append(f"{table(rows(own))}\n\n{provenance(own[0])}\n")
+        for device in dict.fromkeys(map(device_of, chosen)):
+            own = [r for r in chosen if device_of(r) == device]
+            measured = [r for r in own if "skipped" not in r and "error" not in r]
+            text = f"{markdown(rows(measured))}\n\n" if measured else ""
+            parts.append(f"{text}{left_out(own)}{provenance(own[-1])}\n")
+        if parts and name in PICTURES:
+            parts.append(f"![{PICTURES[name].title}]({{results}}/{name}.svg)\n")
         regions[name] = "\n".join(parts) if parts else "Not measured yet.\n"
-    return regions
+    return regions | {"gpu_goals": goals_section(found), "unverified": claims_section(found)}
 
 
 def main() -> int:
@@ -90,7 +93,8 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=FOLDER / "results")
     parser.add_argument("documents", nargs="*", type=Path, default=DOCUMENTS)
     arguments = parser.parse_args()
-    regions = render(arguments.results)
+    found = read_folder(arguments.results)
+    regions = sections(found)
     stale = []
     for path in arguments.documents:
         old = path.read_text(encoding="utf-8")
@@ -98,7 +102,9 @@ def main() -> int:
         if unknown:
             print(f"{path}: no table named {', '.join(sorted(unknown))}", file=sys.stderr)
             return 1
-        new = REGION.sub(lambda match: match[1] + regions[match["name"]] + match[3], old)
+        where = os.path.relpath(arguments.results.resolve(), path.resolve().parent)
+        texts = {name: text.replace("{results}", where) for name, text in regions.items()}
+        new = REGION.sub(partial(replacement, texts), old)
         if new != old:
             stale.append(path)
             if not arguments.check:
@@ -109,10 +115,25 @@ def main() -> int:
         )
         return 1
     if not arguments.check:
-        from picture import draw
-
-        draw(last_runs(read(arguments.results / "layer.jsonl")), FOLDER / "results" / "layer.svg")
+        draw_all(found, arguments.results)
     return 0
+
+
+def replacement(texts: Mapping[str, str], match: re.Match[str]) -> str:
+    """A region with its text of today."""
+    return match[1] + texts[match["name"]] + match[3]
+
+
+def draw_all(found: Mapping[str, list[Record]], results: Path) -> None:
+    """Every picture that has figures."""
+    from picture import draw
+
+    draw(last_runs(found.get("layer", [])), results / "layer.svg")
+    for name, picture in PICTURES.items():
+        source, _ = GPU_TABLES[name]
+        records = [r for r in latest(found.get(source, [])) if "seconds" in r]
+        if records:
+            picture.draw(records, results / f"{name}.svg")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,12 @@ def spread(figure: dict[str, float], factor: float = 1.0, digits: int = 2) -> st
     return f"{median:.{digits}f} ({p25:.{digits}f} to {p75:.{digits}f})"
 
 
+def markdown(rows: Rows) -> str:
+    """A table; the first row is the head."""
+    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([head, "|" + "---|" * len(rows[0]), *body])
+
+
 def layer(records: list[Record]) -> Rows:
     """Each recipe, dtype and shape, with quartiles."""
     head = ["recipe", "dtype", "M x K x N", "ms", "of the three float32 GEMMs", "torchao / ours"]
