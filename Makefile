@@ -2,6 +2,10 @@
 # make test         build and run every test, C++ and Python
 # make build        the environment in .venv, with the package installed
 # make bench        run the benchmarks
+# make gpu-stage    fill .gpu/ with what a GPU machine without a network lacks
+# make gpu          there: build, run the GPU's tests and benchmarks, in under ten minutes
+# make gpu-rehearse the same without a GPU: small, on the CPU
+# make gpu-results  take the results in and write tables and pictures: FROM=folder
 # make lint         static checks (clang-tidy, ruff, mypy)
 # make format       format the sources; format-check only looks
 # make clean        remove what was built, and the environment
@@ -20,9 +24,10 @@ native := CMakeLists.txt pyproject.toml .ci/install.sh \
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # ninja and ctest are parallel themselves, and share build/release
 .PHONY: help quickstart test test-cpp test-python test-asan test-tsan build bench lint format format-check clean
+.PHONY: gpu gpu-stage gpu-rehearse gpu-results
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n '/^#/!q; s/^# //p' Makefile
 
 quickstart: build
 	.venv/bin/float8 train configs/quickstart.yaml
@@ -46,6 +51,17 @@ test-tsan: build/system-tests.stamp .venv/build.stamp
 
 bench: .venv/package.stamp .venv/test.stamp
 	.venv/bin/python -m benchmarks
+
+gpu-stage: build/system-tests.stamp .venv/build.stamp
+	.ci/gpu_stage.sh
+
+# With the machine's own torch, not one in .venv: PYTHON names its interpreter. ONLY="layers step" runs these alone.
+gpu gpu-rehearse:
+	@PYTHONPATH=benchmarks $(PYTHON) -m gpu $(if $(ONLY),--only $(ONLY)) $(if $(filter gpu-rehearse,$@),--rehearse)
+
+gpu-results:
+	@$(if $(FROM),,echo "make gpu-results FROM=folder with results.jsonl" >&2; exit 2;) \
+	PYTHONPATH=benchmarks .venv/bin/python -m gpu.take_in $(FROM)
 
 lint: .venv/package.stamp .venv/lint.stamp
 	.ci/lint.sh
