@@ -87,7 +87,7 @@ def main() -> int:
     cases = Cases("gpu_kernels", arguments)
     missing = torchao_missing()
     for shape in shapes(arguments.smoke)[:1]:
-        for recipe in RECIPES:
+        for recipe in RECIPES[:1] if arguments.smoke else RECIPES:
             for who in ("ours eager", "torchao compiled"):
                 subject = {**shape.subject(), "recipe": recipe, "who": who}
                 if missing and who.startswith("torchao"):

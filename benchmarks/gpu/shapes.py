@@ -38,7 +38,7 @@ LAYERS = {
         "o": (8192, 8192),
     },
 }
-SMOKE_LAYERS = {"tiny": {"gate_up": (64, 96), "o": (64, 64)}}
+SMOKE_LAYERS = {"tiny": {"gate_up": (64, 96)}}
 TOKENS = (8192, 16384, 4096)  # the goals' first
 SMOKE_TOKENS = (32,)
 
