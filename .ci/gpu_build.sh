@@ -25,11 +25,10 @@ build() {
     architecture=$("$python" -c 'import torch; print("%d.%d" % torch.cuda.get_device_capability())')
   fi
   # A toolkit without cuBLAS's headers: torch's packages have them.
-  local headers
-  headers=$("$python" -c 'import importlib.util as u
-spec = u.find_spec("nvidia.cu13") if u.find_spec("nvidia") else None
-print(list(spec.submodule_search_locations)[0] + "/include" if spec else "")')
-  if [[ -n $headers ]] && ! echo '#include <cublasLt.h>' | nvcc -x cu -E - >/dev/null 2>&1; then
+  local nvcc headers
+  if nvcc=$(command -v nvcc) && [[ ! -e $(dirname "$(readlink -f "$nvcc")")/../include/cublasLt.h ]]; then
+    headers=$("$python" -c 'import pathlib, sys
+print(next((f.parent for p in sys.path for f in pathlib.Path(p, "nvidia").glob("cu*/include/cublasLt.h")), ""))')
     export CPATH=$headers${CPATH:+:$CPATH}
   fi
   # A newer compiler's new warnings are no reason to lose a GPU's time.

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 from harness import results_file
+from records import parse, read
+from source import ROOT
 
 
 def records(name: str) -> list[dict[str, Any]]:
@@ -14,15 +16,25 @@ def records(name: str) -> list[dict[str, Any]]:
         lines = results_file(name).read_text(encoding="utf-8").splitlines()
     except OSError:
         return []
-    found = []
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict) and record.get("benchmark") == name:
-            found.append(record)
-    return found
+    found = [record for record, _ in map(parse, lines) if record is not None]
+    return [record for record in found if record["benchmark"] == name]
+
+
+def measured(name: str, device: str, commit: str) -> set[str]:
+    """Subjects with figures of this device and commit, in this run's file or among the results."""
+    stored = read(ROOT / "benchmarks" / "results" / f"{name}.jsonl")
+    return {
+        as_text(record["subject"])
+        for record in [*records(name), *stored]
+        if record["environment"].get("device") == device
+        and record["environment"].get("commit") == commit
+        and "seconds" in record
+    }
+
+
+def as_text(subject: dict[str, Any]) -> str:
+    """A subject, to be compared."""
+    return json.dumps(subject, sort_keys=True)
 
 
 def find(name: str, figure: str, **subject: Any) -> dict[str, Any] | None:

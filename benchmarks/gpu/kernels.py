@@ -18,11 +18,11 @@ RECIPES = ("tensorwise", "rowwise")
 CALLS = 10
 # What a kernel's name says of its part; the first that fits.
 PARTS = (
-    ("amax", ("amax_flat_kernel", "measure_kernel", "amax_kernel")),
-    ("cast", ("cast_tiles_kernel", "quantize_rows_kernel", "cast_kernel")),
+    ("compiled", ("triton_",)),
+    ("amax", ("amax_flat_kernel", "measure_kernel", "amax_to_scale_kernel")),
+    ("cast", ("cast_tiles_kernel", "quantize_rows_kernel")),
     ("transpose", ("transpose_kernel",)),
     ("product", ("gemm", "nvjet", "cutlass", "cublas", "mm")),
-    ("compiled", ("triton_",)),
 )
 
 

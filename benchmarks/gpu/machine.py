@@ -89,7 +89,7 @@ def facts() -> dict[str, Any]:
         "device": gpu.name,
         "capability": f"{gpu.major}.{gpu.minor}",
         "multiprocessors": gpu.multi_processor_count,
-        "l2_mib": round(gpu.L2_cache_size / 2**20, 1),
+        "l2_mib": round(getattr(gpu, "L2_cache_size", 0) / 2**20, 1),
         "memory_gib": round(gpu.total_memory / GIB, 1),
         **smi(QUERIES),
         **versions(),

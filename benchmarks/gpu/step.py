@@ -7,6 +7,7 @@ its forward pass, with the weights' FP8 copies made again in backward.
 
 from __future__ import annotations
 
+import math
 import sys
 from functools import partial
 from typing import Any
@@ -25,7 +26,7 @@ MEASURED_SECONDS = 4.0
 FIRST_STEPS = 3
 BYTES_OF_A_MODEL = 12e9  # 1.9 billion weights in BF16, and AdamW's two moments
 BYTES_OF_A_STEP = 30e9  # gradients, activations, and the logits in float32 too
-LARGEST_LOSS_DIFFERENCE = 0.1  # of the first steps, against BF16's
+LARGEST_LOSS_DIFFERENCE = 0.05  # of the first step, whose weights are the same
 
 
 def make(cases: Cases, who: str, recipe: str = "", **fields: Any) -> Model:
@@ -58,7 +59,8 @@ def peak_of_a_step(cases: Cases, model: Model) -> int:
 
 def saved_by_a_block(cases: Cases, model: Model) -> int:
     """Bytes that stay allocated between a block's forward and backward pass, without its output."""
-    for _ in range(2):  # the first call compiles
+
+    def once() -> int:
         before = allocated(cases)
         kept = model.block_forward()
         cases.device.synchronize()
@@ -66,17 +68,19 @@ def saved_by_a_block(cases: Cases, model: Model) -> int:
         saved = allocated(cases) - before - values
         kept[1].sum().backward()
         model.model.zero_grad(set_to_none=True)
-    return max(saved, 1)
+        return saved
+
+    once()  # compiles
+    return max(once(), 1)
 
 
 def check(models: dict[str, Model]) -> None:
-    """The first losses are finite, and near BF16's."""
+    """Every loss is finite, and the first one near BF16's."""
+    expected = float(models["bf16"].losses[0])
     for who, model in models.items():
-        for loss, expected in zip(
-            map(float, model.losses), map(float, models["bf16"].losses), strict=False
-        ):
-            if not abs(loss - expected) <= LARGEST_LOSS_DIFFERENCE:
-                raise WrongResultError(f"{who}: loss {loss:.3f}, BF16's {expected:.3f}")
+        first, last = float(model.losses[0]), float(model.losses[-1])
+        if not abs(first - expected) <= LARGEST_LOSS_DIFFERENCE or not math.isfinite(last):
+            raise WrongResultError(f"{who}: loss {first:.3f} to {last:.3f}, BF16's {expected:.3f}")
 
 
 def shared_turns(cases: Cases, recipe: str, who: list[str]) -> tuple[Timings, dict[str, int], int]:
