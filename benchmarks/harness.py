@@ -47,6 +47,8 @@ def environment() -> dict[str, Any]:
         where = facts()
     else:
         where = {"device": device_name()}
+    if os.environ.get("FLOAT8_BENCHMARK_REHEARSAL") == "1":
+        where["rehearsal"] = True  # these figures mean nothing, and no table takes them
     return {
         **where,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),

@@ -35,11 +35,14 @@ def provenance(record: Record) -> str:
     e = record["environment"]
     if "capability" in e:
         return gpu_provenance(record)
-    threads = f"{e['threads']} thread" + ("s" if e["threads"] != 1 else "")
-    return (
-        f"{e['device']}, {threads}, torch {e['torch']}, commit {e['commit']}, "
-        f"{record['date'][:10]}, load {e['load']}; `benchmarks/results/{record['benchmark']}.jsonl`"
-    )
+    parts = [e["device"]]
+    if "threads" in e:  # not where only a step is recorded
+        parts.append(f"{e['threads']} thread" + ("s" if e["threads"] != 1 else ""))
+        parts.append(f"torch {e['torch']}")
+    parts += [f"commit {e['commit']}", record["date"][:10]]
+    if "load" in e:
+        parts.append(f"load {e['load']}")
+    return f"{', '.join(parts)}; `benchmarks/results/{record['benchmark']}.jsonl`"
 
 
 def gpu_provenance(record: Record) -> str:
@@ -83,7 +86,11 @@ def sections(found: Mapping[str, list[Record]]) -> dict[str, str]:
         if parts and name in PICTURES:
             parts.append(f"![{PICTURES[name].title}]({{results}}/{name}.svg)\n")
         regions[name] = "\n".join(parts) if parts else "Not measured yet.\n"
-    return regions | {"gpu_goals": goals_section(found), "unverified": claims_section(found)}
+    goals = goals_section(found)
+    picture = regions["gpu_layers"].partition("![")[1:]
+    summary = f"{goals}\n{''.join(picture)}" if picture[1] else goals
+    regions |= {"gpu_goals": goals, "gpu_summary": summary}
+    return regions | {"unverified": claims_section(found)}
 
 
 def main() -> int:

@@ -38,6 +38,7 @@ def environ(out: Path, rehearse: bool) -> dict[str, str]:
     }
     if rehearse:
         chosen["CUDA_ARCHITECTURE"] = REHEARSAL_ARCHITECTURE
+        chosen["FLOAT8_BENCHMARK_REHEARSAL"] = "1"
     else:
         chosen |= {"FLOAT8_REQUIRE_CUDA": "1", "FLOAT8_BENCHMARK_DEVICE": "cuda"}
     return {**os.environ, **chosen}

@@ -50,6 +50,7 @@ class Cases:
         self.smoke: bool = arguments.smoke
         if self.smoke:
             os.environ.pop("FLOAT8_BENCHMARK_DEVICE", None)
+            os.environ["FLOAT8_BENCHMARK_REHEARSAL"] = "1"
             if "FLOAT8_BENCHMARK_RESULTS" not in os.environ:  # figures of a rehearsal stay out
                 os.environ["FLOAT8_BENCHMARK_RESULTS"] = tempfile.mkdtemp(prefix="float8-smoke-")
         else:
@@ -58,8 +59,6 @@ class Cases:
             os.environ["FLOAT8_BENCHMARK_DEVICE"] = "cuda"
         self.device = Device(self.smoke)
         self.environment: Figures = environment()
-        if self.smoke:
-            self.environment["rehearsal"] = True
         self._results = Results(name, self.environment)
         self._longest: dict[str, float] = {}
         self.failed = 0

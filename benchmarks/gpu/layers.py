@@ -78,7 +78,7 @@ def check(candidates: dict[str, Passes]) -> dict[str, str]:
         except Exception as error:
             if "torchao" not in name:
                 raise
-            missing[name] = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+            missing[name] = f"{name}: {type(error).__name__}: {error}".splitlines()[0][:300]
             del candidates[name]
             continue
         for value, exact in zip(values, expected, strict=True):
@@ -123,8 +123,9 @@ def figures_of(
         if name.startswith((f"{recipe} ", "bf16"))
     }
     least = floor(cases.device, shape, recipe, bandwidth)
+    opposite = {"median": "median", "p25": "p75", "p75": "p25"}  # of a time's quartiles
     share = {
-        quartile: float(f"{least.seconds / seconds:.5g}")
+        opposite[quartile]: float(f"{least.seconds / seconds:.5g}")
         for quartile, seconds in kept["ours compiled"].items()
     }
     figures: Figures = {
@@ -166,7 +167,7 @@ class Group:
         figures = figures_of(cases, shape, recipe, self._times, self._bandwidth)
         figures["compiled_is_eager"] = self._same[recipe]
         if self._missing:
-            figures["missing"] = self._missing
+            figures["missing"] = "; ".join(self._missing.values())
         seconds = figures["seconds"]["ours compiled"]["median"]
         ratio = figures.get("torchao_over_ours", {}).get("median")
         line = (

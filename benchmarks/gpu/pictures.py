@@ -19,7 +19,7 @@ COLOURS = {
     "torchao compiled": "#6b7280",
     "torchao eager": "#d1d5db",
 }
-MARKS = {"float8": ("libfloat8", "#2563eb"), "scaled_mm": ("_scaled_mm", "#6b7280"),
+MARKS = {"float8": ("libfloat8", "#2563eb"), "scaled_mm": ("torch._scaled_mm", "#6b7280"),
          "bf16": ("BF16", "#d97706")}  # fmt: skip
 PARTS = ("product", "cast", "amax", "transpose", "compiled", "other")
 PART_COLOURS = ("#2563eb", "#f59e0b", "#10b981", "#8b5cf6", "#6b7280", "#d1d5db")
@@ -55,10 +55,11 @@ def layers(records: list[Record], path: Path) -> None:
     device, records = of_last_device(records)
     recipes = list(dict.fromkeys(r["subject"]["recipe"] for r in records))
     figure, panels = plt.subplots(
-        len(recipes), 1, figsize=(11, 3.2 * len(recipes)), squeeze=False, sharey=True
+        len(recipes), 1, figsize=(11, 3.4 * len(recipes) + 0.6), squeeze=False, sharey=True
     )
     for (panel,), recipe in zip(panels, recipes, strict=True):
         own = [r for r in records if r["subject"]["recipe"] == recipe]
+        own.sort(key=lambda r: [r["subject"][name] for name in ("model", "layer", "m")])
         width = 0.8 / len(COLOURS)
         for number, (who, colour) in enumerate(COLOURS.items()):
             places = [i + (number - 1.5) * width for i in range(len(own))]
@@ -72,11 +73,11 @@ def layers(records: list[Record], path: Path) -> None:
         floors = [r["seconds"]["bf16 compiled"]["median"] / r["floor"]["seconds"] for r in own]
         panel.plot(range(len(own)), floors, "k_", markersize=24, label="the floor")
         panel.axhline(1.0, color="black", linewidth=0.8)
-        names = ["{model} {layer}\n{m}".format(**r["subject"]) for r in own]
-        panel.set_xticks(range(len(own)), names, fontsize=7)
+        names = ["{model} {layer}, {m}".format(**r["subject"]) for r in own]
+        panel.set_xticks(range(len(own)), names, fontsize=7, rotation=50, ha="right")
         panel.set_ylabel("speed, of BF16 compiled")
         panel.set_title(recipe, fontsize=10)
-    panels[0][0].legend(fontsize=7, ncols=5)
+    panels[0][0].legend(fontsize=7, ncols=5, loc="lower center", bbox_to_anchor=(0.5, 1.12))
     figure.suptitle(f"A layer, forward and backward ({device})", fontsize=11)
     save(plt, figure, path)
 
@@ -101,10 +102,11 @@ def gemms(records: list[Record], path: Path) -> None:
     bandwidth = max((r.get("bandwidth", 0.0) for r in records), default=0.0)
     if bandwidth:
         ridge = max(speeds) * 1e12 / bandwidth
-        start = min(*intensities, ridge) / 2
+        start = min(*intensities, ridge) / 4
         panel.plot([start, ridge], [start * bandwidth / 1e12, max(speeds)], "k-", linewidth=0.8)
     panel.set_xscale("log")
     panel.set_yscale("log")
+    panel.set_ylim(min(speeds) / 4, max(speeds) * 1.5)
     panel.set_xlabel("FLOP per byte that must move")
     panel.set_ylabel("TFLOP/s")
     panel.legend(fontsize=8)

@@ -42,7 +42,7 @@ def plan(rehearse: bool, choices: Path, build: Path) -> list[Step]:
         Step("package", (script_of_build, "package"), 20 * longer, ("unpack",)),
         Step("tests-cpp", checks("cpp"), 45 * longer, ("package",)),
         Step("tests-python", checks("python"), 60 * longer, ("package",)),
-        Step("sanitizer", checks("sanitizer"), 45 * longer, ("package",)),
+        Step("sanitizer", checks("sanitizer"), 60 * longer, ("package",)),
         Step("casts", program("casts", *smoke), 25 * longer, ("package",)),
         Step("gemms", program("gemms", *smoke), 40 * longer, ("package",)),
         Step(

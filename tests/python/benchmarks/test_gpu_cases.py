@@ -78,7 +78,7 @@ def test_a_missing_peer_leaves_its_column_empty_and_says_why(cases, tmp_path):
     group = gpu.layers.Group(cases, shape, ("rowwise",), "torchao: ImportError: none")
     line, figures = group.measure("rowwise")
     assert line.endswith("no torchao")
-    assert figures["missing"] == {"torchao": "torchao: ImportError: none"}
+    assert figures["missing"] == "torchao: ImportError: none"
     assert set(figures["seconds"]) == {"bf16 compiled", "ours eager", "ours compiled"}
     assert "torchao_over_ours" not in figures
     assert {goal["name"] for goal in figures["goals"]} == {

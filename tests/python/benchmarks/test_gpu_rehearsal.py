@@ -1,6 +1,7 @@
 """The GPU benchmarks run from end to end on the CPU, and their tables and pictures can be made."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -8,8 +9,8 @@ import pytest
 import report
 from gpu.pictures import PICTURES
 from gpu.tables import GPU_TABLES
-from invented import BENCHMARKS, GPU
-from records import by_benchmark
+from invented import BENCHMARKS, GPU, invented, lines_of, write
+from records import by_benchmark, read
 
 FIGURES = {
     "gpu_casts": {"of_copy", "bytes", "goals"},
@@ -57,7 +58,7 @@ def test_tables_and_pictures_of_every_benchmark_can_be_made(rehearsed, tmp_path)
             del record["environment"]["rehearsal"]
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in whole))
     document = tmp_path / "README.md"
-    regions = [*GPU_TABLES, "gpu_goals", "unverified"]
+    regions = [*GPU_TABLES, "gpu_goals", "gpu_summary", "unverified"]
     empty = "<!-- benchmark:{0}:begin -->\n<!-- benchmark:{0}:end -->\n"
     document.write_text("".join(empty.format(name) for name in regions))
 
@@ -68,10 +69,41 @@ def test_tables_and_pictures_of_every_benchmark_can_be_made(rehearsed, tmp_path)
         table = text.split(f"<!-- benchmark:{name}:begin -->")[1].split("<!--")[0]
         assert table.count("\n|") >= 3, name
         assert "NVIDIA H200, torch 2.11.0, driver 580.0, CUDA 13.0, cuBLASLt 13.0.0" in table
+    summary = text.split("<!-- benchmark:gpu_summary:begin -->")[1].split("<!--")[0]
+    assert "| 1.00 |" in summary
+    assert "](./gpu_layers.svg)" in summary
     for name in PICTURES:
         assert f"]({'.'}/{name}.svg)" in text
         assert "<svg" in (tmp_path / f"{name}.svg").read_text()
     subprocess.run([*command, "--check", str(document)], check=True)  # a second run changes nothing
+
+
+def test_the_summary_shows_all_of_a_runs_file(rehearsed, tmp_path):
+    step = {"step": "layers"}
+    ended = {"status": "ok", "seconds": 1.0, "why": ""}
+    record = invented("gpu_steps", step, **ended, environment={"rehearsal": True})
+    bare = {**record, "environment": {"device": "a rehearsal", "commit": "0", "rehearsal": True}}
+    path = write(tmp_path / "results.jsonl", *rehearsed, record, bare)
+    path.write_text(path.read_text() + '{"schema": 1, "bench')  # the run was stopped
+    done = subprocess.run(
+        [sys.executable, "-m", "gpu.summary", str(path)],
+        cwd=BENCHMARKS, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("A rehearsal on the CPU: these figures mean nothing.")
+    for heading in ("Steps", "Goals", "Layers", "Products", "Casts", "Training step", "Kernels"):
+        assert f"## {heading}\n\n" in done.stdout
+    assert "| layers | ok | 1 |" in done.stdout
+
+
+def test_a_rehearsal_is_marked_wherever_it_comes_from(tmp_path):
+    environ = {**os.environ, "FLOAT8_BENCHMARK_RESULTS": str(tmp_path / "results.jsonl")}
+    environ["FLOAT8_BENCHMARK_REHEARSAL"] = "1"
+    command = [sys.executable, str(BENCHMARKS / "host.py"), "--rounds", "2"]
+    subprocess.run(command, env=environ, check=True, capture_output=True)
+    records = lines_of(tmp_path / "results.jsonl")
+    assert [r["environment"]["rehearsal"] for r in records] == [True] * 3
+    assert read(tmp_path / "results.jsonl") == []
 
 
 def test_without_files_the_tables_say_so():

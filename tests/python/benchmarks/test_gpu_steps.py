@@ -108,6 +108,7 @@ def test_a_rehearsal_measures_nothing_on_a_gpu(tmp_path):
             assert {"--smoke", "--rehearse", "--rounds"} & set(step.command), step
     variables = gpu.environ(tmp_path, rehearse=True)
     assert "FLOAT8_BENCHMARK_DEVICE" not in {k for k in variables if k not in os.environ}
+    assert variables["FLOAT8_BENCHMARK_REHEARSAL"] == "1"  # so that all of its lines are marked
     assert gpu.environ(tmp_path, rehearse=False)["FLOAT8_REQUIRE_CUDA"] == "1"
 
 
