@@ -132,13 +132,19 @@ CLAIMS = (
         "graphs",
         "CUDA graphs capture a layer's forward and backward pass",
         "README.md",
-        (f"{LAYERS}test_is_captured_in_a_graph_and_replayed_on_new_values",),
+        (
+            f"{LAYERS}test_is_captured_in_a_graph_and_replayed_on_new_values",
+            f"{LAYERS}test_copies_made_before_a_capture_are_not_captured",
+        ),
     ),
     Claim(
         "streams",
         "everything runs on the current stream",
         "include/float8/ops.h",
-        (f"{LAYERS}test_runs_on_the_current_stream",),
+        (
+            f"{LAYERS}test_runs_on_the_current_stream",
+            f"{LAYERS}test_copies_of_one_stream_are_not_read_in_another",
+        ),
     ),
     Claim(
         "compile",

@@ -64,6 +64,44 @@ def test_is_captured_in_a_graph_and_replayed_on_new_values(gpu, recipe):
             assert_same(a, b)
 
 
+def test_copies_made_before_a_capture_are_not_captured(gpu):
+    """The second layer shares the input with the first, whose copies are gone at the replay."""
+    first, x, _ = layer_on(gpu, "tensorwise")
+    second, _, _ = layer_on(gpu, "tensorwise")
+    with torch.no_grad():
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.stream(stream):
+            second(x)
+            first(x)  # its copies of x wait for another layer
+            with torch.cuda.graph(graph, stream=stream):
+                captured = second(x)
+        torch.cuda.current_stream().wait_stream(stream)
+        x.mul_(3)
+        graph.replay()
+        torch.cuda.synchronize()
+        assert_same(captured, second(x))
+
+
+def test_copies_of_one_stream_are_not_read_in_another(gpu):
+    first, x, _ = layer_on(gpu, "tensorwise")
+    second, _, _ = layer_on(gpu, "tensorwise")
+    with torch.no_grad():
+        expected = second(x.clone())
+        streams = [torch.cuda.Stream(), torch.cuda.Stream()]
+        torch.cuda.synchronize()
+        busy = torch.randn(4096, 4096, device="cuda")
+        with torch.cuda.stream(streams[0]):
+            for _ in range(4):
+                busy = busy @ busy  # the copies that follow are late
+            first(x)
+        with torch.cuda.stream(streams[1]):
+            got = second(x)
+        torch.cuda.synchronize()
+        assert_same(got, expected)
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_runs_on_the_current_stream(gpu, recipe):
     layer, x, grad = layer_on(gpu, recipe)
