@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from float8 import _C
+from float8 import _C, encoder_fast_path
 from float8._C import ConversionReport, LinearInfo
 from float8.config import Float8LinearConfig, Float8LinearRecipeName, Fp8Config
 from float8.float8_linear import Float8Linear, own_forward
@@ -45,6 +45,7 @@ class ConversionPlan:
         for layer in layers:
             layer.__class__ = Float8Linear
             layer.__dict__.update(state)
+        encoder_fast_path.turn_off(self.module)
         return self.module
 
 

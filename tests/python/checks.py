@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import float8  # noqa: F401  registers the operators
 
@@ -33,3 +35,18 @@ def poisoned_memory() -> Iterator[None]:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+
+
+class CallCounter(TorchDispatchMode):
+    """Counts the operators that run while it is on, by name: counts["float8::scaled_mm"]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        if func is torch.ops.float8.linear.default:  # in inference mode nothing takes it apart
+            with self:
+                return func.decompose(*args, **(kwargs or {}))
+        self.counts[func.name().split(".")[0]] += 1
+        return func(*args, **(kwargs or {}))

@@ -3,6 +3,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
+#include "src/ops/autograd/check_transforms.h"
 #include "src/ops/check.h"
 #include "src/ops/linear/linear.h"
 
@@ -124,6 +125,7 @@ at::Tensor linear(const at::Tensor& input, const at::Tensor& weight,
                   const std::optional<at::Tensor>& bias, const LinearRecipe& recipe,
                   const std::optional<at::Tensor>& main_grad) {
   check_linear(input, weight, bias, recipe, main_grad);
+  check_no_tangent(input, weight, bias);
   const bool grad_mode = at::GradMode::is_enabled();
   const LinearNeeds needs = {.grad_input = grad_mode && input.requires_grad(),
                              .grad_weight = grad_mode && weight.requires_grad(),
@@ -136,6 +138,7 @@ at::Tensor linear(const at::Tensor& input, const at::Tensor& weight,
   if (main_grad && needs.grad_weight && !c10::impl::dispatch_mode_enabled()) {
     check_nobody_waits_for_gradient(weight);
   }
+  check_no_functional_gradient();
   return LinearFunction::apply(input, weight, bias, recipe, needs, main_grad);
 }
 

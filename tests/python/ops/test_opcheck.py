@@ -65,6 +65,38 @@ def test_leaf_operators(name, i, requires_grad):
     torch.library.opcheck(getattr(ops, name).default, arguments, keywords)
 
 
+LAYOUTS = {
+    "transposed": lambda x: x.t().contiguous().t(),
+    "every other column": lambda x: torch.stack([x, x], 2).flatten(1)[:, ::2],
+    "expanded": lambda x: x[:1].expand(x.shape),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", ref.HIGH_PRECISION)
+@pytest.mark.parametrize("name", ["amax", "cast", "quantize", "quantize_pair"])
+def test_dtypes_and_layouts(name, dtype, layout):
+    x = LAYOUTS[layout](X.to(dtype))
+    assert not x.is_contiguous()
+    for case in CASES[name]:
+        # A known amax has its tensor's dtype.
+        rest = [
+            a.to(dtype) if torch.is_tensor(a) and a.shape == (1, 1) and i > 3 else a
+            for i, a in enumerate(case)
+        ]
+        torch.library.opcheck(getattr(ops, name).default, [x, *rest[1:]])
+
+
+@pytest.mark.parametrize("dtype", ref.HIGH_PRECISION)
+def test_products_of_any_layout(dtype):
+    a, b = (LAYOUTS["transposed"](data(rows, 32)) for rows in (7, 20))
+    options = {"out_dtype": dtype}
+    torch.library.opcheck(
+        ops.scaled_mm.default, [a, b, ONE, ONE, torch.ones(20).to(dtype)], options
+    )
+    torch.library.opcheck(ops.dequantize.default, [a, torch.ones(1, 32), dtype])
+
+
 @pytest.mark.parametrize("requires_grad", [False, True])
 @pytest.mark.parametrize("name", [*RECIPES, *MIXED])
 def test_linear(name, requires_grad):
@@ -83,7 +115,8 @@ def test_every_operator_is_here():
         for schema in torch._C._jit_get_all_schemas()
         if schema.name.startswith("float8::")
     }
-    assert names == {*CASES, "linear"}
+    switches = {"cache_weights", "release_weights", "invalidate_cached_weights"}  # in no graph
+    assert names == {*CASES, "linear", *switches}
 
 
 @pytest.mark.parametrize("format", ref.FORMATS)

@@ -66,11 +66,13 @@ def test_inductor_equals_eager():
         assert_equal_results(model, call, torch.randn(9, 64))
 
 
-def test_autocast_in_the_graph():
-    layer = Float8Linear(80, 48, config=config_of("rowwise_with_gw_hp"))
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", RECIPES)
+def test_autocast_in_the_graph(name, dtype):
+    layer = Float8Linear(80, 48, config=config_of(name))
 
     def step(x):
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=dtype):
             return layer(x)
 
     call = torch.compile(step, fullgraph=True, backend="aot_eager")
@@ -100,6 +102,37 @@ def test_recomputed_weight_is_not_kept_by_a_partitioner(recompute):
     assert_equal_results(layer, call, torch.randn(40, 80))
     # [K, pad16(M)] of the input; [K, N] of the weight, unless it is recomputed.
     assert kept == [(80, 48)] * (1 if recompute else 2)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("name", RECIPES)
+def test_without_gradients(name, mode):
+    layer = Float8Linear(80, 48, config=config_of(name))
+    call = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    x = torch.randn(9, 80)
+    with mode():
+        assert_same(call(x), layer(x))
+    with mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert_same(call(x), layer(x))
+
+
+@pytest.mark.parametrize("bad", [torch.inf, -torch.inf, torch.nan])
+def test_values_that_are_not_finite(bad):
+    layer = Float8Linear(80, 48, config=config_of("tensorwise"))
+    x = torch.randn(9, 80)
+    x[3, 5] = bad
+    call = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    assert_equal_results(layer, call, x)
+    assert call(x).isnan().all()
+
+
+@pytest.mark.parametrize("tokens", [0, 1])
+@pytest.mark.parametrize("name", RECIPES)
+def test_no_token_and_one(name, tokens):
+    layer = Float8Linear(80, 48, config=config_of(name))
+    call = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    assert_equal_results(layer, call, torch.randn(9, 80))
+    assert_equal_results(layer, call, torch.randn(tokens, 80))
 
 
 def test_copies_of_a_compiled_layer_work():
