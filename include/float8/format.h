@@ -25,6 +25,12 @@ FLOAT8_HOST_DEVICE constexpr FormatLayout layout_of(Format format) {
   return format == Format::kE4M3 ? FormatLayout{3, 7, 448.0F} : FormatLayout{2, 15, 57344.0F};
 }
 
+/// The magnitude from which the clamp decides: halfway between the largest finite value and what
+/// would come next, which rounding to nearest would reach.
+FLOAT8_HOST_DEVICE constexpr float saturation_of(Format format) {
+  return format == Format::kE4M3 ? 464.0F : 61440.0F;
+}
+
 /// The name that users write: "e4m3" or "e5m2".
 constexpr const char* name_of(Format format) { return format == Format::kE4M3 ? "e4m3" : "e5m2"; }
 

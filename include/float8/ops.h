@@ -73,6 +73,13 @@ FLOAT8_API at::Tensor transpose(const at::Tensor& data);
 FLOAT8_API at::Tensor dequantize(const at::Tensor& data, const at::Tensor& scale_inv,
                                  at::ScalarType dtype);
 
+/// What the cast of x [M, K] with `scale` ([1, 1], [M, 1] or [1, K]) loses, as float64 [4]:
+/// how many values saturate (the clamp decides, not rounding: never with a scale made from the
+/// amax), how many become zero that were not, the sum of x^2, and the sum of (dequantized - x)^2.
+/// The two sums are NaN where a value is not finite.
+FLOAT8_API at::Tensor cast_error(const at::Tensor& x, const at::Tensor& scale,
+                                 at::ScalarType dtype);
+
 /// D[M, N] = (a[M, K] b[N, K]ᵀ) * scale_inv_a * scale_inv_bᵀ, accumulated in float32 and rounded
 /// once to out_dtype (float32, bfloat16, float16); then bias[N], of that dtype, is added. A GPU's
 /// GEMM adds a 16-bit bias itself, before it rounds: once instead of twice. K must be a multiple of

@@ -48,6 +48,7 @@ from float8.float8_linear_utils import (  # noqa: E402
     convert_to_float8_training,
     plan_conversion,
 )
+from float8.inspection import HealthReport, OperandHealth, inspect  # noqa: E402
 from float8.main_grad import fuse_wgrad_accumulation  # noqa: E402
 
 __version__ = BUILD_INFO["version"]
@@ -67,7 +68,9 @@ __all__ = [
     "Float8LinearConfig",
     "Float8LinearRecipeName",
     "Fp8Config",
+    "HealthReport",
     "LayerDecision",
+    "OperandHealth",
     "ScalingGranularity",
     "ScalingType",
     "__version__",
@@ -78,6 +81,7 @@ __all__ = [
     "dump",
     "fqn_matches",
     "fuse_wgrad_accumulation",
+    "inspect",
     "invalidate_cached_weights",
     "load_config",
     "plan_conversion",

@@ -30,6 +30,9 @@ bool same_size(const c10::SymInt& a, const c10::SymInt& b);
 /// float32, bfloat16 or float16.
 bool is_high_precision(at::ScalarType dtype);
 
+/// The numbers that cast_error returns.
+inline constexpr std::int64_t kCastErrors = 4;
+
 /// "[2, 3] float32 on cpu"; symbolic sizes print as expressions.
 std::string describe(const at::Tensor& tensor);
 

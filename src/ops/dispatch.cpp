@@ -66,6 +66,12 @@ at::Tensor dequantize(const at::Tensor& data, const at::Tensor& scale_inv, at::S
   return op.call(data, scale_inv, dtype);
 }
 
+at::Tensor cast_error(const at::Tensor& x, const at::Tensor& scale, at::ScalarType dtype) {
+  static const auto op =
+      find<at::Tensor(const at::Tensor&, const at::Tensor&, at::ScalarType)>("float8::cast_error");
+  return op.call(x, scale, dtype);
+}
+
 at::Tensor scaled_mm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& scale_inv_a,
                      const at::Tensor& scale_inv_b, const std::optional<at::Tensor>& bias,
                      at::ScalarType out_dtype, bool use_fast_accum, bool emulate) {

@@ -45,6 +45,10 @@ TORCH_LIBRARY(float8, m) {
   // data * scale_inv, rounded once to `dtype`.
   m.def("dequantize(Tensor data, Tensor scale_inv, ScalarType dtype) -> Tensor", tags);
 
+  // What the cast of x [M, K] with a scale loses, float64 [4]: how many values the clamp decides,
+  // how many become zero and were not, the sum of x^2, the sum of (dequantized - x)^2.
+  m.def("cast_error(Tensor x, Tensor scale, ScalarType dtype) -> Tensor", tags);
+
   // D[M, N] = a[M, K] b[N, K]^T * scale_inv_a[M or 1, 1] * scale_inv_b[N or 1, 1]^T, accumulated in
   // float32 and rounded to out_dtype; then + bias[N] of that dtype. `emulate` multiplies in float32
   // where the hardware has no FP8.

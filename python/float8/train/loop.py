@@ -13,6 +13,8 @@ import torch
 from torch.nn import functional
 
 from float8.cached_weights import cached_weights
+from float8.float8_linear import Float8Linear
+from float8.inspection import HealthReport, inspect
 from float8.train.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint, step_of
 from float8.train.data import Batch, endless, make_loader, validation_batches
 from float8.train.errors import RunStoppedError, TrainError
@@ -41,6 +43,9 @@ class Run:
         self.optimizer = make_optimizer(job.settings, model)
         self.loader = make_loader(job.settings, job.rows)
         self.folder = job.settings.checkpoint_dir / name
+        # BF16 has no casts to report on.
+        converted = any(isinstance(module, Float8Linear) for module in model.modules())
+        self.health_every = job.settings.logging.health_every if converted else None
         self.step = 0
         checkpoints = list_checkpoints(self.folder) if resume else []
         if checkpoints:
@@ -91,10 +96,11 @@ class Run:
         # means would weigh tokens by how full their batch happens to be.
         targets = sum(int((part["labels"] != IGNORED).sum()) for part in batch)
         total = torch.zeros((), device=self.job.device)
-        for part in batch:
-            loss = self._loss_sum(part) / max(1, targets)
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
+        with self._inspected() as health:
+            for part in batch:
+                loss = self._loss_sum(part) / max(1, targets)
+                loss.backward()  # type: ignore[no-untyped-call]
+                total += loss.detach()
         max_norm = settings.clip_grad_norm.max_norm
         norm = torch.nn.utils.clip_grad_norm_(
             self.model.parameters(), math.inf if max_norm is None else max_norm
@@ -113,13 +119,23 @@ class Run:
         self.optimizer.zero_grad(set_to_none=True)
         tokens = sum(part["input_ids"].numel() for part in batch)
         seconds = time.perf_counter() - started
-        return {
+        values = {
             "loss": loss_value,
             "lr": rate,
             "grad_norm": norm_value,
             "tokens": tokens,
             "tokens_per_second": tokens / seconds,
         }
+        if health is not None:
+            self.job.view.line(f"{self.name:4}  step {self.step}  {health.summary()}")
+            values |= _health_values(health)
+        return values
+
+    def _inspected(self) -> contextlib.AbstractContextManager[HealthReport | None]:
+        """The health report of the step that begins, where one is due."""
+        if _due(self.health_every, self.step + 1):
+            return inspect(self.model)
+        return contextlib.nullcontext()
 
     def _loss_sum(self, batch: Batch) -> torch.Tensor:
         """The summed cross entropy of a batch, in float32."""
@@ -180,6 +196,17 @@ class Run:
         if saved is None:
             return f"{done}; no checkpoint, since checkpoint.enabled is false"
         return f"{done}; checkpoint {saved}; the same command with --resume goes on from there"
+
+
+def _health_values(report: HealthReport) -> dict[str, float]:
+    """The worst of each operand, for the metrics; JSON has no NaN and no infinity."""
+    values = {}
+    for operand in ("input", "weight", "grad_output"):
+        worst = report.worst(operand)
+        if worst is not None and math.isfinite(worst.sqnr):
+            values[f"fp8_sqnr_{operand}"] = worst.sqnr
+            values[f"fp8_to_zero_{operand}"] = worst.underflowed
+    return values
 
 
 def _due(every: int | None, step: int) -> bool:

@@ -138,6 +138,13 @@ class ClipGradNorm:
     max_norm: float | None = key(None, above=0)
 
 
+@dataclass(frozen=True)
+class Logging:
+    """What is reported beside loss and speed. This section is not the reference's."""
+
+    health_every: int | None = key(None, minimum=1)
+
+
 SECTIONS: dict[str, type] = {
     "step_scheduler": StepScheduler,
     "dist_env": DistEnv,
@@ -153,4 +160,5 @@ SECTIONS: dict[str, type] = {
     "optimizer": Optimizer,
     "lr_scheduler": LrScheduler,
     "clip_grad_norm": ClipGradNorm,
+    "logging": Logging,
 }

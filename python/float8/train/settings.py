@@ -18,6 +18,7 @@ from float8.train.sections import (
     Dataset,
     DistEnv,
     Distributed,
+    Logging,
     LossFn,
     LrScheduler,
     Model,
@@ -58,6 +59,7 @@ class Settings:
     optimizer: Optimizer
     lr_scheduler: LrScheduler
     clip_grad_norm: ClipGradNorm
+    logging: Logging
 
     @property
     def checkpoint_dir(self) -> Path:

@@ -17,8 +17,9 @@ void call_below_autograd(const c10::OperatorHandle& op, c10::DispatchKeySet keys
 }  // namespace
 
 TORCH_LIBRARY_IMPL(float8, Autograd, m) {
-  for (const char* leaf : {"amax", "amax_to_scale", "cast", "quantize", "quantize_pair",
-                           "transpose", "dequantize", "scaled_mm", "scaled_mm_add_"}) {
+  for (const char* leaf :
+       {"amax", "amax_to_scale", "cast", "quantize", "quantize_pair", "transpose", "dequantize",
+        "cast_error", "scaled_mm", "scaled_mm_add_"}) {
     m.impl(leaf, torch::CppFunction::makeFromBoxedFunction<&call_below_autograd>());
   }
 }

@@ -28,6 +28,8 @@ at::Tensor transpose(const at::Tensor& data);
 
 at::Tensor dequantize(const at::Tensor& data, const at::Tensor& scale_inv, at::ScalarType dtype);
 
+at::Tensor cast_error(const at::Tensor& x, const at::Tensor& scale, at::ScalarType dtype);
+
 at::Tensor scaled_mm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& scale_inv_a,
                      const at::Tensor& scale_inv_b, const std::optional<at::Tensor>& bias,
                      at::ScalarType out_dtype, bool use_fast_accum, bool emulate);
@@ -51,6 +53,7 @@ inline void implement_operators(torch::Library& library, Products products = {})
   library.impl("quantize_pair", &quantize_pair);
   library.impl("transpose", &transpose);
   library.impl("dequantize", &dequantize);
+  library.impl("cast_error", &cast_error);
   library.impl("scaled_mm", products.multiply);
   library.impl("scaled_mm_add_", products.multiply_add);
 }

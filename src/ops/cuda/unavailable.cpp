@@ -19,8 +19,9 @@ void unavailable(const c10::OperatorHandle& op, torch::jit::Stack* /*stack*/) {
 }  // namespace
 
 TORCH_LIBRARY_IMPL(float8, CUDA, m) {
-  for (const char* name : {"amax", "amax_to_scale", "cast", "quantize", "quantize_pair",
-                           "transpose", "dequantize", "scaled_mm", "scaled_mm_add_"}) {
+  for (const char* name :
+       {"amax", "amax_to_scale", "cast", "quantize", "quantize_pair", "transpose", "dequantize",
+        "cast_error", "scaled_mm", "scaled_mm_add_"}) {
     m.impl(name, torch::CppFunction::makeFromBoxedFunction<&unavailable>());
   }
 }

@@ -81,6 +81,13 @@ at::Tensor dequantize(const at::Tensor& data, const at::Tensor& scale_inv, at::S
   return empty(data, data.sym_size(0), data.sym_size(1), dtype);
 }
 
+at::Tensor cast_error(const at::Tensor& x, const at::Tensor& scale, at::ScalarType dtype) {
+  check_high_precision("cast_error", x);
+  check_format("cast_error", dtype);
+  check_scale("cast_error", scale, x);
+  return at::empty({kCastErrors}, x.options().dtype(at::kDouble));
+}
+
 at::Tensor scaled_mm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& scale_inv_a,
                      const at::Tensor& scale_inv_b, const std::optional<at::Tensor>& bias,
                      at::ScalarType out_dtype, bool /*use_fast_accum*/, bool /*emulate*/) {
@@ -104,6 +111,7 @@ TORCH_LIBRARY_IMPL(float8, Meta, m) {
   m.impl("quantize_pair", &quantize_pair);
   m.impl("transpose", &transpose);
   m.impl("dequantize", &dequantize);
+  m.impl("cast_error", &cast_error);
   m.impl("scaled_mm", &scaled_mm);
   m.impl("scaled_mm_add_", &scaled_mm_add_);
 }

@@ -19,9 +19,9 @@ bool cuda_is_required() {
 }  // namespace
 
 const std::set<std::string>& leaf_operators() {
-  static const std::set<std::string> names = {"amax",       "amax_to_scale",  "cast",
-                                              "dequantize", "quantize",       "quantize_pair",
-                                              "scaled_mm",  "scaled_mm_add_", "transpose"};
+  static const std::set<std::string> names = {
+      "amax",     "amax_to_scale", "cast",      "cast_error",     "dequantize",
+      "quantize", "quantize_pair", "scaled_mm", "scaled_mm_add_", "transpose"};
   return names;
 }
 

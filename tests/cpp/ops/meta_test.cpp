@@ -31,7 +31,8 @@ std::vector<at::Tensor> leaves_of(const at::Tensor& x, const at::Tensor& scale,
                                  cast(x, scale, kE4M3),
                                  cast(x, scale, at::kFloat8_e5m2, /*transpose=*/true),
                                  dequantize(x.to(kE4M3), scale, at::kHalf),
-                                 float8::transpose(x.to(kE4M3))};
+                                 float8::transpose(x.to(kE4M3)),
+                                 cast_error(x, scale, kE4M3)};
   const auto add = [&all](const std::vector<at::Tensor>& more) {
     all.insert(all.end(), more.begin(), more.end());
   };

@@ -31,6 +31,7 @@ CASES = {
     ],
     "transpose": [(data(7, 40),), (data(16, 3, ref.E5M2),)],
     "dequantize": [(data(7, 40), ONE, torch.bfloat16)],
+    "cast_error": [(X, ONE, ref.E4M3), (X.half(), torch.ones(7, 1), ref.E5M2)],
     "scaled_mm": [
         (data(7, 32), data(20, 32), ONE, ONE),
         (data(7, 32), data(20, 32), torch.ones(7, 1), torch.ones(20, 1), torch.ones(20)),

@@ -1,0 +1,197 @@
+"""The health of a converted model: what the casts to FP8 lose, layer by layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from float8.config import CastConfig, ScalingGranularity, ScalingType
+from float8.float8_linear import Float8Linear
+
+__all__ = ["HealthReport", "OperandHealth", "inspect"]
+
+_OPERANDS = ("input", "weight", "grad_output")
+_TENSOR, _ROW = (0, 0), (1, 0)
+
+
+@dataclass(frozen=True)
+class OperandHealth:
+    """What the cast of one operand of one layer loses.
+
+    Args:
+        layer: the layer's name in the model.
+        operand: "input", "weight" or "grad_output".
+        amax: the largest magnitude, of all values.
+        saturated: the share of the sampled values that the format's end cuts off. With scales made
+            from the values themselves, as here, it is 0.
+        underflowed: the share of the sampled values that become zero and were not.
+        sqnr: signal to quantization noise in dB, over the sampled values. E4M3 gives some 31.5,
+            E5M2 25.5, on normally distributed values. NaN where a value is not finite.
+    """
+
+    layer: str
+    operand: str
+    amax: float
+    saturated: float
+    underflowed: float
+    sqnr: float
+
+
+@dataclass
+class _Measured:
+    """One operand of one layer so far, on its device: nothing here waits for a GPU."""
+
+    amax: torch.Tensor
+    errors: torch.Tensor
+    values: int
+
+
+@dataclass
+class HealthReport:
+    """What `inspect` saw; prints as a table."""
+
+    layers: int
+    _measured: dict[tuple[str, str], _Measured] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> list[OperandHealth]:
+        """A row for each layer and operand that was computed in FP8 (this waits for the device)."""
+        return [
+            OperandHealth(layer, operand, *_figures(measured))
+            for (layer, operand), measured in self._measured.items()
+        ]
+
+    def worst(self, operand: str) -> OperandHealth | None:
+        """The row of this operand with the lowest SQNR, NaN before all, or None."""
+        rows = [row for row in self.rows if row.operand == operand]
+        return min(rows, key=_rank, default=None)
+
+    def summary(self) -> str:
+        """One line: the worst layer for each operand."""
+        parts = []
+        for row in filter(None, map(self.worst, _OPERANDS)):
+            parts.append(
+                f"{row.operand} {row.sqnr:.1f} dB, {row.underflowed:.2%} to zero ({row.layer})"
+            )
+        return f"FP8 health, worst of {self.layers} layers: {'; '.join(parts) or 'nothing ran'}"
+
+    def __str__(self) -> str:
+        rows = self.rows
+        width = max([len("layer"), *(len(row.layer) for row in rows)])
+        head = f"{'layer':{width}}  {'operand':11}  {'amax':>9}  saturated    zeroed  SQNR, dB"
+        lines = [
+            f"{row.layer:{width}}  {row.operand:11}  {row.amax:9.3g}  {row.saturated:9.2%}"
+            f"  {row.underflowed:8.2%}  {row.sqnr:8.1f}"
+            for row in rows
+        ]
+        return "\n".join([head, *lines])
+
+
+@contextmanager
+def inspect(model: nn.Module, *, sample_rows: int = 64) -> Iterator[HealthReport]:
+    """Measures what the casts to FP8 lose in the forward and backward passes inside the block.
+
+        with float8.inspect(model) as report:
+            model(batch).loss.backward()
+        print(report)
+
+    Each operand is measured as its first product casts it: the input and the weight as in output,
+    the gradient as in the input's gradient. Its amax is that of all values, the rest comes from at
+    most `sample_rows` rows, evenly spaced, so that it costs little. Several passes inside one block
+    add up. Outside of the block nothing is left behind: no hook, no copy, no cost.
+
+    A compiled model runs in eager mode inside the block (torch.compiler.set_stance), which computes
+    the same casts; the compiled code is not thrown away.
+
+    Args:
+        model: a model with Float8Linear layers.
+        sample_rows: how many rows of each operand are looked at.
+
+    Yields:
+        The report; read it after the block.
+
+    Raises:
+        ValueError: the model has no Float8Linear, or sample_rows is not positive.
+    """
+    if sample_rows < 1:
+        raise ValueError(f"[inspect] sample_rows must be positive, got {sample_rows}")
+    layers = {
+        name.replace("_orig_mod.", ""): module  # the prefix of torch.compile's wrapper
+        for name, module in model.named_modules()
+        if isinstance(module, Float8Linear)
+    }
+    if not layers:
+        raise ValueError(
+            "[inspect] the model must have a Float8Linear layer, got none; "
+            "call convert_to_float8_training first"
+        )
+    report = HealthReport(len(layers))
+    with ExitStack() as stack:
+        stack.enter_context(torch.compiler.set_stance("force_eager"))
+        for name, layer in layers.items():
+            handle = layer.register_forward_hook(_forward_hook(report, name, sample_rows))
+            stack.callback(handle.remove)
+        yield report
+
+
+def _forward_hook(
+    report: HealthReport, name: str, sample_rows: int
+) -> Callable[[nn.Module, tuple[torch.Tensor, ...], torch.Tensor], None]:
+    def measure(operand: str, x: torch.Tensor, layer: Float8Linear, cast: CastConfig) -> None:
+        if cast.scaling_type is ScalingType.DISABLED or x.numel() == 0:
+            return
+        power_of_two = layer.config.round_scales_to_power_of_2
+        new = _measure(x.detach(), cast, power_of_two, sample_rows)
+        if old := report._measured.get((name, operand)):
+            new.amax = torch.maximum(old.amax, new.amax)
+            new.errors += old.errors
+            new.values += old.values
+        report._measured[name, operand] = new
+
+    def hook(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        assert isinstance(layer, Float8Linear)
+        config = layer.config
+        # The output has the dtype of the input as it was cast: autocast's, where that is on.
+        measure("input", inputs[0].to(output.dtype), layer, config.cast_config_input)
+        measure("weight", layer.weight, layer, config.cast_config_weight)
+        if output.requires_grad:
+            cast = config.cast_config_grad_output
+            output.register_hook(  # type: ignore[no-untyped-call]
+                lambda gradient: measure("grad_output", gradient, layer, cast)
+            )
+
+    return hook
+
+
+def _measure(x: torch.Tensor, cast: CastConfig, power_of_two: bool, sample_rows: int) -> _Measured:
+    ops = torch.ops.float8
+    matrix = x.reshape(-1, x.shape[-1])
+    sample = matrix[:: -(-matrix.shape[0] // sample_rows)]
+    amax = ops.amax(matrix, _TENSOR)
+    rowwise = cast.scaling_granularity is ScalingGranularity.AXISWISE
+    scale = ops.amax_to_scale(
+        ops.amax(sample, _ROW) if rowwise else amax, cast.target_dtype, power_of_two
+    )
+    return _Measured(amax, ops.cast_error(sample, scale, cast.target_dtype), sample.numel())
+
+
+def _figures(measured: _Measured) -> tuple[float, float, float, float]:
+    """amax, the two shares, SQNR."""
+    saturated, underflowed, squares, squared_errors = measured.errors.tolist()
+    if math.isnan(squares) or math.isnan(squared_errors):
+        sqnr = math.nan
+    elif squared_errors == 0:
+        sqnr = math.inf
+    else:
+        sqnr = 10 * math.log10(squares / squared_errors)
+    values = measured.values
+    return float(measured.amax), saturated / values, underflowed / values, sqnr
+
+
+def _rank(row: OperandHealth) -> float:
+    return -math.inf if math.isnan(row.sqnr) else row.sqnr
