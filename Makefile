@@ -2,6 +2,7 @@
 # make test         build and run every test, C++ and Python
 # make build        the environment in .venv, with the package installed
 # make bench        run the benchmarks
+# make fuzz         fuzz the YAML reader and the filters, FUZZ_SECONDS=30 each
 # make gpu-stage    fill .gpu/ with what a GPU machine without a network lacks
 # make gpu          there: build, run the GPU's tests and benchmarks, in under ten minutes
 # make gpu-rehearse the same without a GPU: small, on the CPU
@@ -23,7 +24,7 @@ native := CMakeLists.txt pyproject.toml .ci/install.sh \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # ninja and ctest are parallel themselves, and share build/release
-.PHONY: help quickstart test test-cpp test-python test-asan test-tsan build bench lint format format-check clean
+.PHONY: help quickstart test test-cpp test-python test-asan test-tsan fuzz build bench lint format format-check clean
 .PHONY: gpu gpu-stage gpu-rehearse gpu-results
 
 help:
@@ -48,6 +49,10 @@ test-asan: build/system-tests.stamp .venv/build.stamp
 # The kernels alone: ThreadSanitizer sees the races of a grid that runs on the host.
 test-tsan: build/system-tests.stamp .venv/build.stamp
 	.ci/cpp_tests.sh tsan
+
+FUZZ_SECONDS ?= 30
+fuzz: build/system-fuzz.stamp .venv/build.stamp
+	.ci/fuzz.sh $(FUZZ_SECONDS)
 
 bench: .venv/package.stamp .venv/test.stamp
 	.venv/bin/python -m benchmarks
@@ -87,8 +92,8 @@ clean:
 	@.ci/environment.sh $*
 	@touch $@
 
-build/system-tests.stamp: .ci/system_packages.sh
-	@.ci/system_packages.sh tests
+build/system-tests.stamp build/system-fuzz.stamp: build/system-%.stamp: .ci/system_packages.sh
+	@.ci/system_packages.sh $*
 	@mkdir -p build
 	@touch $@
 

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Makes sure that the system has what PyPI does not: system_packages.sh python|tests...
+# Makes sure that the system has what PyPI does not: system_packages.sh python|tests|fuzz...
 # As root it installs what is missing; otherwise it prints the one line to type, and fails.
 set -euo pipefail
 
 python=${PYTHON:-python3}
 
 compiles() { echo "#include <$1>" | "${CXX:-c++}" -x c++ -fsyntax-only - 2>/dev/null; }
+fuzzes() { echo 'extern "C" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }' |
+  clang++ -x c++ -fsanitize=fuzzer,address -o /dev/null - 2>/dev/null; }
 
 missing=()
 for need in "$@"; do
@@ -23,6 +25,7 @@ for need in "$@"; do
       [[ -e $header ]] || missing+=(python3-dev)
       "$python" -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
       ;;
+    fuzz) fuzzes || missing+=(clang) ;;
     tests) compiles gmock/gmock.h && compiles gtest/gtest.h || missing+=(libgtest-dev libgmock-dev) ;;
   esac
 done
