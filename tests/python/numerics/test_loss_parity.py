@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
 SMALL = [
     ("step_scheduler.max_steps", "30"),
     ("packed_sequence.packed_sequence_size", "64"),
@@ -23,16 +21,9 @@ SMALL = [
 ]
 
 
-@pytest.fixture(scope="module")
-def loss_parity():
-    """The script as a module: benchmarks/ is no package, its scripts import each other by name."""
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        import loss_parity
-
-        yield loss_parity
-    finally:
-        sys.path.remove(str(ROOT / "benchmarks"))
+@pytest.fixture
+def loss_parity(benchmark_script):
+    return benchmark_script("loss_parity")
 
 
 def test_every_recipe_reaches_bf16s_loss(loss_parity, tmp_path):
