@@ -10,8 +10,8 @@ namespace float8::cpu {
 namespace {  // NOLINT(google-build-namespaces): one copy for each instruction set
 
 // One value for each column of a panel: the compiler splits it where its registers are narrower.
-typedef float Floats __attribute__((vector_size(sizeof(float) * kTensorCoreColumns)));
-typedef std::int32_t Ints __attribute__((vector_size(sizeof(float) * kTensorCoreColumns)));
+using Floats = float __attribute__((vector_size(sizeof(float) * kTensorCoreColumns)));
+using Ints = std::int32_t __attribute__((vector_size(sizeof(float) * kTensorCoreColumns)));
 
 // The loop works on floats and yet is exact: a product of FP8 values has 8 bits, a shift is a
 // multiplication by a power of two, and cvtt cuts towards zero. A term has at most 16 bits before
