@@ -66,18 +66,19 @@ class HealthReport:
             for (layer, operand), measured in self._measured.items()
         ]
 
-    def worst(self, operand: str) -> OperandHealth | None:
-        """The row of this operand with the lowest SQNR, NaN before all, or None."""
-        rows = [row for row in self.rows if row.operand == operand]
-        return min(rows, key=_rank, default=None)
+    @property
+    def worst(self) -> dict[str, OperandHealth]:
+        """For each operand the row with the lowest SQNR, NaN before all."""
+        rows = self.rows
+        of = {name: [row for row in rows if row.operand == name] for name in _OPERANDS}
+        return {name: min(own, key=_rank) for name, own in of.items() if own}
 
     def summary(self) -> str:
         """One line: the worst layer for each operand."""
-        parts = []
-        for row in filter(None, map(self.worst, _OPERANDS)):
-            parts.append(
-                f"{row.operand} {row.sqnr:.1f} dB, {row.underflowed:.2%} to zero ({row.layer})"
-            )
+        parts = [
+            f"{name} {row.sqnr:.1f} dB, {row.underflowed:.2%} to zero ({row.layer})"
+            for name, row in self.worst.items()
+        ]
         return f"FP8 health, worst of {self.layers} layers: {'; '.join(parts) or 'nothing ran'}"
 
     def __str__(self) -> str:
@@ -93,7 +94,7 @@ class HealthReport:
 
 
 @contextmanager
-def inspect(model: nn.Module, *, sample_rows: int = 64) -> Iterator[HealthReport]:
+def inspect(model: nn.Module, *, sample_rows: int = 32) -> Iterator[HealthReport]:
     """Measures what the casts to FP8 lose in the forward and backward passes inside the block.
 
         with float8.inspect(model) as report:

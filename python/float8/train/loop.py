@@ -201,9 +201,8 @@ class Run:
 def _health_values(report: HealthReport) -> dict[str, float]:
     """The worst of each operand, for the metrics; JSON has no NaN and no infinity."""
     values = {}
-    for operand in ("input", "weight", "grad_output"):
-        worst = report.worst(operand)
-        if worst is not None and math.isfinite(worst.sqnr):
+    for operand, worst in report.worst.items():
+        if math.isfinite(worst.sqnr):
             values[f"fp8_sqnr_{operand}"] = worst.sqnr
             values[f"fp8_to_zero_{operand}"] = worst.underflowed
     return values

@@ -36,7 +36,7 @@ def layer(name: str = "tensorwise", **options) -> float8.Float8Linear:
 def test_rows_are_the_figures_of_float64(name):
     module = layer(name)
     x, gradient = spread(5, 7, 48), spread(5, 7, 32) * 1e-5
-    with float8.inspect(module) as report:
+    with float8.inspect(module, sample_rows=64) as report:
         module(x).backward(gradient)
     c = module.config
     expected = {
@@ -75,7 +75,7 @@ def test_passes_add_up():
     small, large = torch.randn(64, 48), 3 * torch.randn(64, 48)
     reports = []
     for batches in ((small,), (large,), (small, large)):
-        with float8.inspect(module) as report:
+        with float8.inspect(module, sample_rows=64) as report:
             for batch in batches:
                 module(batch).sum().backward()
         reports.append(report)
@@ -112,7 +112,7 @@ def test_hooks_go_after_an_error_too():
 def test_autocast_is_measured_as_it_is_cast():
     module = layer("rowwise")
     x = torch.randn(9, 48)
-    with float8.inspect(module) as report, torch.autocast("cpu", torch.bfloat16):
+    with float8.inspect(module, sample_rows=64) as report, torch.autocast("cpu", torch.bfloat16):
         module(x).sum().backward()
     c = module.config
     rows = {row.operand: row for row in report.rows}
@@ -155,7 +155,7 @@ def test_the_report_prints_and_names_the_worst():
     with float8.inspect(model) as report:
         model["up"](torch.randn(8, 48)).sum().backward()
         model["down"](x)
-    worst = report.worst("input")
+    worst = report.worst["input"]
     assert worst.layer == "down"
     assert math.isnan(worst.sqnr)
     assert worst.amax == math.inf
