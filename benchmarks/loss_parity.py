@@ -6,7 +6,8 @@ FOLDER holds HellaSwag's rows as train.jsonl and validation.jsonl (fields ctx, e
 seed draws the weights and the order of the text, so that a recipe and BF16 with one seed differ in
 their arithmetic alone. FP8's loss less BF16's, seed by seed, must stay within the spread of BF16's
 own seeds, for the training loss (mean of the last 50 steps) and the loss on the validation rows.
-On the CPU it emulates FP8; 12 runs of 300 steps take about 10 minutes on two cores.
+On the CPU it emulates FP8; 12 runs of 300 steps take about 10 minutes on two cores. A recipe's line
+is written when its runs are done.
 """
 
 from __future__ import annotations
@@ -42,6 +43,13 @@ from float8.train.settings import load_settings
 CONFIG = Path(__file__).with_name("loss_parity.yaml")
 RECIPES = ("tensorwise", "rowwise", "rowwise_with_gw_hp")
 VALIDATION_DOCUMENTS = 200
+SMOKE = [
+    ("packed_sequence.packed_sequence_size", "32"),
+    ("model.config.hidden_size", "32"),
+    ("model.config.intermediate_size", "64"),
+    ("model.config.num_hidden_layers", "1"),
+    ("validation_dataset.num_samples_limit", "1"),
+]
 LAST = 50  # steps that the final loss is the mean of
 
 
@@ -84,6 +92,11 @@ def hellaswag(folder: Path, part: str, to: Path) -> Path:
     return path
 
 
+def has_fp8() -> bool:
+    """Whether the GPU that is there multiplies FP8."""
+    return torch.cuda.is_available() and torch.cuda.get_device_capability() >= (8, 9)
+
+
 def train(recipe: str | None, seed: int, overrides: Sequence[tuple[str, str]]) -> Curve:
     """One run of the training command's loop, without its files and its output.
 
@@ -100,7 +113,7 @@ def train(recipe: str | None, seed: int, overrides: Sequence[tuple[str, str]]) -
                 ("rng.seed", str(seed)),
                 ("fp8.enabled", "false" if recipe is None else "true"),
                 ("fp8.recipe_name", recipe or "tensorwise"),
-                ("fp8.emulate", "false" if torch.cuda.is_available() else "true"),
+                ("fp8.emulate", "false" if has_fp8() else "true"),
                 *overrides,
             ],
         )
@@ -134,6 +147,10 @@ class Verdict:
         """Whether no difference is larger than the spread."""
         return max(map(abs, self.differences)) <= self.spread
 
+    def __str__(self) -> str:
+        differences = " ".join(f"{difference:+.4f}" for difference in self.differences)
+        return f"{differences}, spread {self.spread:.4f}"
+
 
 def judge(bf16: Sequence[float], fp8: Sequence[float]) -> Verdict:
     """Compares the losses of the same seeds."""
@@ -143,29 +160,26 @@ def judge(bf16: Sequence[float], fp8: Sequence[float]) -> Verdict:
     )
 
 
-def draw(curves: dict[tuple[str, int], Curve], last: int, path: Path) -> None:
+def draw(curves: dict[str, list[Curve]], last: int, path: Path) -> None:
     """The curves, and below each recipe's difference to BF16 with the spread of BF16's seeds."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    seeds = sorted({seed for _, seed in curves})
-    names = list(dict.fromkeys(name for name, _ in curves))
     figure, (upper, lower) = plt.subplots(2, 1, figsize=(8, 7), sharex=True)
 
     def smoothed(curve: Curve) -> list[float]:
         return smooth(curve.losses, min(last, max(1, len(curve.losses) // 6)))
 
-    bf16 = [smoothed(curves["bf16", seed]) for seed in seeds]
+    bf16 = [smoothed(curve) for curve in curves["bf16"]]
     steps = range(1, len(bf16[0]) + 1)
     spread = [max(values) - min(values) for values in zip(*bf16, strict=True)]
     lower.fill_between(
         steps, [-s for s in spread], spread, color="0.9", label="spread of BF16's seeds"
     )
-    for colour, name in enumerate(names):
-        for i, seed in enumerate(seeds):
-            curve = smoothed(curves[name, seed])
+    for colour, (name, own) in enumerate(curves.items()):
+        for i, curve in enumerate(map(smoothed, own)):
             label = name if i == 0 else None
             upper.plot(steps, curve, color=f"C{colour}", linewidth=0.8, label=label)
             if name != "bf16":
@@ -184,73 +198,98 @@ def draw(curves: dict[tuple[str, int], Curve], last: int, path: Path) -> None:
 
 def compare(
     recipes: Sequence[str], seeds: Sequence[int], overrides: Sequence[tuple[str, str]]
-) -> dict[tuple[str, int], Curve]:
-    """Trains BF16 and every recipe with every seed."""
-    curves = {}
+) -> Iterator[tuple[str, list[Curve]]]:
+    """Trains BF16 ("bf16") and then every recipe, each with every seed; yields what is done."""
     for name in ("bf16", *recipes):
+        curves = []
         for seed in seeds:
-            curves[name, seed] = train(None if name == "bf16" else name, seed, overrides)
-            print(f"{name} seed {seed}: {curves[name, seed].seconds:.0f} s", file=sys.stderr)
-    return curves
+            curves.append(train(None if name == "bf16" else name, seed, overrides))
+            print(f"{name} seed {seed}: {curves[-1].seconds:.0f} s", file=sys.stderr)
+        yield name, curves
+
+
+def texts(data: Path | None, folder: Path) -> list[tuple[str, str]]:
+    """The keys that choose the text: HellaSwag's rows, or Python's documentation without them."""
+    if data is None:
+        return [("dataset.split", "train"), ("validation_dataset.split", "validation")]
+    return [
+        ("dataset.path", str(hellaswag(data, "train", folder))),
+        ("validation_dataset.path", str(hellaswag(data, "validation", folder))),
+        ("validation_dataset.num_samples_limit", str(VALIDATION_DOCUMENTS)),
+    ]
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    data = os.environ.get("FLOAT8_HELLASWAG")
+    parser.add_argument("--data", type=Path, default=Path(data) if data else None)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44])
+    parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=RECIPES)
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), help="default: a GPU where there is one"
+    )
+    parser.add_argument("--cpu-gemm", choices=("float32", "tensor_core"), default="float32")
+    parser.add_argument("--set", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"))
+    parser.add_argument("--smoke", action="store_true", help="tiny, on Python's documentation")
+    arguments = parser.parse_args()
+    if arguments.smoke:
+        arguments.steps, arguments.seeds, arguments.data = 8, [42, 43], None
+        arguments.set += SMOKE
+    return arguments
 
 
 def main() -> int:
     """Trains, draws, writes the results; the exit status is the number of recipes that fail."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, default=os.environ.get("FLOAT8_HELLASWAG"))
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44])
-    parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=RECIPES)
-    parser.add_argument("--cpu-gemm", choices=("float32", "tensor_core"), default="float32")
-    parser.add_argument("--set", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"))
-    arguments = parser.parse_args()
-    if arguments.data is None or not (Path(arguments.data) / "train.jsonl").exists():
+    arguments = parse()
+    if not arguments.smoke and not (arguments.data and (arguments.data / "train.jsonl").exists()):
         print(
             f"loss_parity: skipped, no train.jsonl in {arguments.data}; give its folder by --data"
         )
         return 0
+    if arguments.device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # the training command takes a GPU that it sees
+    elif arguments.device == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("loss_parity: --device cuda, but torch sees no GPU")
     float8.set_cpu_gemm(arguments.cpu_gemm)
     last = min(LAST, arguments.steps)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    subject = {"steps": arguments.steps, "seeds": arguments.seeds, "smoke": arguments.smoke}
+    subject |= {"device": device, "cpu_gemm": arguments.cpu_gemm, "set": arguments.set}
+    results, failed = Results("loss_parity"), 0
+    curves: dict[str, list[Curve]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        files = {
-            p: hellaswag(Path(arguments.data), p, Path(folder)) for p in ("train", "validation")
-        }
         overrides = [
-            ("dataset.path", str(files["train"])),
-            ("validation_dataset.path", str(files["validation"])),
-            ("validation_dataset.num_samples_limit", str(VALIDATION_DOCUMENTS)),
+            *texts(arguments.data, Path(folder)),
             ("step_scheduler.max_steps", str(arguments.steps)),
             *(tuple(pair) for pair in arguments.set),
         ]
-        curves = compare(arguments.recipes, arguments.seeds, overrides)
-    results, failed = Results("loss_parity"), 0
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    bf16 = [curves["bf16", seed] for seed in arguments.seeds]
-    for recipe in arguments.recipes:
-        own = [curves[recipe, seed] for seed in arguments.seeds]
-        training = judge([c.final(last) for c in bf16], [c.final(last) for c in own])
-        validation = judge([c.validation for c in bf16], [c.validation for c in own])
-        holds = training.holds and validation.holds
-        failed += not holds
-        results.add(
-            f"loss parity {recipe:18} | training "
-            + " ".join(f"{d:+.4f}" for d in training.differences)
-            + f" of {training.spread:.4f} | validation "
-            + " ".join(f"{d:+.4f}" for d in validation.differences)
-            + f" of {validation.spread:.4f} | {'holds' if holds else 'FAILS'}",
-            {"recipe": recipe, "steps": arguments.steps, "seeds": arguments.seeds}
-            | {"device": device, "cpu_gemm": arguments.cpu_gemm, "set": arguments.set},
-            final={"bf16": [c.final(last) for c in bf16], "fp8": [c.final(last) for c in own]},
-            validation={"bf16": [c.validation for c in bf16], "fp8": [c.validation for c in own]},
-            seconds={"bf16": [c.seconds for c in bf16], "fp8": [c.seconds for c in own]},
-            holds=holds,
-        )
+        for name, own in compare(arguments.recipes, arguments.seeds, overrides):
+            curves[name] = own
+            if name == "bf16":
+                continue
+            final = {n: [c.final(last) for c in curves[n]] for n in ("bf16", name)}
+            held_out = {n: [c.validation for c in curves[n]] for n in ("bf16", name)}
+            training = judge(final["bf16"], final[name])
+            validation = judge(held_out["bf16"], held_out[name])
+            holds = training.holds and validation.holds
+            failed += not holds
+            results.add(
+                f"loss parity {name:18} | training {training} | validation {validation} | "
+                f"{'holds' if holds else 'FAILS'}",
+                {"recipe": name, **subject},
+                final={"bf16": final["bf16"], "fp8": final[name]},
+                validation={"bf16": held_out["bf16"], "fp8": held_out[name]},
+                seconds={n: [c.seconds for c in curves[n]] for n in ("bf16", name)},
+                holds=holds,
+            )
     picture = RESULTS / "loss_parity.png"
     draw(curves, last, picture)
     print(f"picture {picture}")
-    return failed
+    return 0 if arguments.smoke else failed
 
 
 if __name__ == "__main__":

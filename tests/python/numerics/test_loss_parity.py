@@ -28,11 +28,11 @@ def loss_parity(benchmark_script):
 
 def test_every_recipe_reaches_bf16s_loss(loss_parity, tmp_path):
     seeds = (42, 43, 44)
-    curves = loss_parity.compare(loss_parity.RECIPES, seeds, SMALL)
-    bf16 = [curves["bf16", seed] for seed in seeds]
+    curves = dict(loss_parity.compare(loss_parity.RECIPES, seeds, SMALL))
+    bf16 = curves["bf16"]
     assert all(c.losses[-1] < c.losses[0] - 1 for c in bf16)  # it learns at all
     for recipe in loss_parity.RECIPES:
-        own = [curves[recipe, seed] for seed in seeds]
+        own = curves[recipe]
         assert own[0].losses != bf16[0].losses  # FP8 is in it
         for losses in (lambda c: c.final(10), lambda c: c.validation):
             verdict = loss_parity.judge(list(map(losses, bf16)), list(map(losses, own)))
