@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fills .gpu/ with what a GPU machine without a network may lack, for `make gpu` there: gpu_stage.sh
-# Wheels for that machine's Python (GPU_PYTHON, 3.12), GoogleTest's sources, and which commit this is. git ignores .gpu/;
-# take it along with the working tree.
+# Wheels for that machine's Python (GPU_PYTHON, 3.12), GoogleTest's sources, the texts of the loss parity (from the folder
+# FLOAT8_HELLASWAG), and which commit this is. git ignores .gpu/; take it along with the working tree.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -34,6 +34,10 @@ $python -m pip download --quiet --disable-pip-version-check --no-deps --only-bin
   --python-version "$version" "${platforms[@]}" --dest $new/wheels "${requirements[@]}"
 mkdir $new/googletest
 cp -rL "$googletest"/. $new/googletest
+if [[ -n ${FLOAT8_HELLASWAG:-} ]]; then  # the texts of benchmarks/loss_parity.py
+  mkdir $new/hellaswag
+  cp "$FLOAT8_HELLASWAG"/{train,validation}.jsonl $new/hellaswag
+fi
 $python benchmarks/source.py $new/source.json
 mib=$(du -sm --apparent-size $new | cut -f1)
 ((mib <= limit_mib)) || { echo "gpu_stage: $mib MiB are more than $limit_mib; nothing changed" >&2; exit 1; }

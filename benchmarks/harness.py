@@ -16,14 +16,22 @@ from typing import Any
 import torch
 from source import ROOT, commit
 
-RESULTS = Path(os.environ.get("FLOAT8_BENCHMARK_RESULTS", ROOT / "benchmarks" / "results"))
 SCHEMA = 1
 
 
+def chosen_results() -> Path:
+    """FLOAT8_BENCHMARK_RESULTS: a folder, or one .jsonl file for the figures of all benchmarks."""
+    return Path(os.environ.get("FLOAT8_BENCHMARK_RESULTS", ROOT / "benchmarks" / "results"))
+
+
 def results_file(name: str) -> Path:
-    """Where the figures of a benchmark go: FLOAT8_BENCHMARK_RESULTS may name one file for all."""
-    chosen = Path(os.environ.get("FLOAT8_BENCHMARK_RESULTS", RESULTS))
+    """Where the figures of a benchmark go."""
+    chosen = chosen_results()
     return chosen if chosen.suffix == ".jsonl" else chosen / f"{name}.jsonl"
+
+
+#: Where pictures go.
+RESULTS = results_file("x").parent
 
 
 def device_name() -> str:

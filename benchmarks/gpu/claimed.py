@@ -33,6 +33,8 @@ def state_of(check: str, claim: Claim, found: Mapping[str, list[Record]]) -> Sta
     """A check's state for one claim, on the device where it was last seen."""
     if check.startswith("goal:"):
         return goal_state(check.removeprefix("goal:"), claim, found)
+    if check.startswith("holds:"):
+        return holds_state(check.removeprefix("holds:"), claim, found)
     own = [
         r for r in found.get("gpu_checks", []) if r["subject"]["check"] == check and fits(claim, r)
     ]
@@ -41,6 +43,17 @@ def state_of(check: str, claim: Claim, found: Mapping[str, list[Record]]) -> Sta
     last = max(own, key=lambda r: str(r["date"]))
     bad = last.get("bad") or [last.get("why", "")]
     return State(last["status"], "" if last["status"] == PASSED else str(bad[0])[:120], last)
+
+
+def holds_state(benchmark: str, claim: Claim, found: Mapping[str, list[Record]]) -> State:
+    """Whether each record of the last run says `holds`."""
+    own = [r for r in found.get(benchmark, []) if fits(claim, r)]
+    if not own:
+        return State(NOT_RUN)
+    date = max(str(r["date"]) for r in own)
+    last = [r for r in own if r["date"] == date]
+    bad = [str(r["subject"]) for r in last if r.get("holds") is not True]
+    return State("failed" if bad else PASSED, "; ".join(bad)[:120], last[-1])
 
 
 def goal_state(name: str, claim: Claim, found: Mapping[str, list[Record]]) -> State:

@@ -5,6 +5,7 @@ A check is named by its kind and a pattern:
     py:FILE::TEST       a test in tests/python/cuda
     sanitizer:TOOL      compute-sanitizer's tool, over the list in checks.py
     goal:NAME           a goal of goals.py, reached on every subject that was measured
+    holds:BENCHMARK     every record of this benchmark's last run says that it holds
 `report.py` writes UNVERIFIED.md from these and the result files. A claim is crossed off when each
 of its checks was passed in the last run on a GPU that it is about; a later failure opens it again.
 """
@@ -151,6 +152,12 @@ CLAIMS = (
         "compiled by Inductor a layer gives eager mode's bits",
         "README.md",
         (f"{LAYERS}test_compiled_gives_eagers_bits",),
+    ),
+    Claim(
+        "loss-parity",
+        "a small Llama trained in FP8 on a GPU ends within the spread of BF16's own seeds",
+        "benchmarks/README.md",
+        ("holds:loss_parity",),
     ),
     # Speed.
     Claim(

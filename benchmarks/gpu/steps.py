@@ -27,6 +27,7 @@ class Step:
         budget: seconds.
         needs: steps that must have gone well.
         stretches: takes what the steps after it can spare.
+        left_out: why it cannot run here; empty where it can.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Step:
     budget: float
     needs: tuple[str, ...] = ()
     stretches: bool = False
+    left_out: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def run(step: Step, seconds: float, environ: Mapping[str, str], folder: Path, lo
     def copy_output() -> None:
         nonlocal last
         assert child.stdout is not None
-        with log.open("a", encoding="utf-8") as file:
+        with log.open("a", encoding="utf-8", buffering=1) as file:  # whole lines, at once
             for line in child.stdout:
                 print(line, end="", flush=True)
                 file.write(line)

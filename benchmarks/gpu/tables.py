@@ -137,6 +137,22 @@ def kernels(records: list[Record]) -> Rows:
     return rows
 
 
+def loss_parity(records: list[Record]) -> Rows:
+    """The largest difference of FP8's losses from BF16's, and what BF16's seeds differ by."""
+    rows = [["recipe", "steps", "seeds", "training", "validation", "BF16's spread", "holds"]]
+    for r in records:
+        s = r["subject"]
+        cells, spreads = [], []
+        for what in ("final", "validation"):
+            pairs = zip(r[what]["fp8"], r[what]["bf16"], strict=True)
+            cells.append(f"{max((a - b for a, b in pairs), key=abs):+.4f}")
+            spreads.append(f"{max(r[what]['bf16']) - min(r[what]['bf16']):.4f}")
+        holds = "yes" if r["holds"] else "no"
+        count = str(len(s["seeds"]))
+        rows.append([s["recipe"], str(s["steps"]), count, *cells, ", ".join(spreads), holds])
+    return rows
+
+
 def steps(records: list[Record]) -> Rows:
     """How the last run of `make gpu` went."""
     rows = [["step", "ended", "seconds", "why"]]
@@ -189,6 +205,7 @@ GPU_TABLES: dict[str, tuple[str, Callable[[list[Record]], Rows]]] = {
     "gpu_gemms": ("gpu_gemms", gemms),
     "gpu_casts": ("gpu_casts", casts),
     "gpu_step": ("gpu_step", step),
+    "loss_parity": ("loss_parity", loss_parity),
     "gpu_kernels": ("gpu_kernels", kernels),
     "gpu_steps": ("gpu_steps", steps),
     "gpu_checks": ("gpu_checks", checks),

@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,11 +12,25 @@ import gpu.__main__ as gpu
 import pytest
 from gpu.plan import BUILD, TOTAL_SECONDS, choose, plan
 from gpu.steps import FAILED, LEFT_OUT, OK, OUT_OF_TIME, STOPPED, Step, allowance, run
-from invented import lines_of
+from invented import BENCHMARKS, lines_of
 
 
 def python(source):
     return (sys.executable, "-c", source)
+
+
+def until(condition):
+    """Waits for it, for half a minute at most."""
+    for _ in range(600):
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def has_ended(pid):
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text().split()[2] == "Z"
 
 
 @pytest.fixture
@@ -44,14 +60,24 @@ def test_a_step_that_is_too_slow_is_stopped_with_all_that_it_started(ran, tmp_pa
     outcome = ran(source, seconds=2.0)
     assert outcome.status == STOPPED
     assert outcome.why.startswith("out of time after 2 s")
-    child = int((tmp_path / "log").read_text())
-    for _ in range(100):
-        state = Path(f"/proc/{child}/stat")
-        if not state.exists() or state.read_text().split()[2] == "Z":
-            break
-        time.sleep(0.05)
-    else:
-        pytest.fail("the step's own child still runs")
+    assert until(lambda: has_ended(int((tmp_path / "log").read_text())))
+
+
+def test_a_runner_that_is_ended_ends_its_step_too(tmp_path):
+    source = (
+        "import os, sys, gpu.__main__ as gpu\n"
+        "from gpu.steps import Step\n"
+        "sleep = (sys.executable, '-c', 'import os, time; print(os.getpid()); time.sleep(600)')\n"
+        "gpu.plan = lambda *_: [Step('sleep', sleep, 500)]\n"
+        "sys.argv = ['gpu', '--rehearse', '--out', sys.argv[1]]\n"
+        "gpu.main()"
+    )
+    runner = subprocess.Popen([*python(source), str(tmp_path)], cwd=BENCHMARKS)
+    log = tmp_path / "log.txt"
+    assert until(lambda: log.exists() and log.read_text())
+    runner.terminate()
+    assert runner.wait(30) == 128 + signal.SIGTERM
+    assert until(lambda: has_ended(int(log.read_text())))
 
 
 def test_a_program_that_is_not_there_is_a_failed_step(tmp_path):
@@ -85,6 +111,11 @@ def test_what_needs_a_failed_step_is_left_out_and_the_rest_runs(tmp_path):
     records = lines_of(tmp_path / "results.jsonl")
     assert [r["subject"]["step"] for r in records] == ["build", "tests", "other"]
     assert records[1]["why"] == "build did not go well"
+
+
+def test_what_cannot_run_here_says_why(tmp_path):
+    outcomes = run_steps([Step("a", ("/nowhere",), 20, left_out="no texts")], 60, tmp_path)
+    assert (outcomes["a"].status, outcomes["a"].why) == (LEFT_OUT, "no texts")
 
 
 def test_what_has_no_time_left_says_so(tmp_path):

@@ -129,6 +129,14 @@ def test_what_has_no_figures_is_said_with_the_reason():
     assert only.startswith("Without figures: out of time (1).")
 
 
+def test_the_loss_paritys_table_shows_the_largest_difference():
+    losses = {"bf16": [2.0, 2.1], "fp8": [2.01, 2.07]}
+    subject = {"recipe": "rowwise", "steps": 300, "seeds": [1, 2]}
+    record = invented("loss_parity", subject, final=losses, validation=losses, holds=True)
+    text = report.sections({"loss_parity": [record]})["loss_parity"]
+    assert "| rowwise | 300 | 2 | -0.0300 | -0.0300 | 0.1000, 0.1000 | yes |" in text
+
+
 def test_a_goal_is_judged_on_the_digits_that_are_shown():
     assert judge("gemms.tensorwise", 0.996, "NVIDIA H200")["status"] == "reached"
     assert judge("gemms.tensorwise", 0.994, "NVIDIA H200")["status"] == "missed"

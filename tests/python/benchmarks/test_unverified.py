@@ -52,6 +52,8 @@ def test_each_claim_names_checks_that_exist(claim):
         kind, name = check.split(":", 1)
         if kind == "goal":
             assert name in GOALS
+        elif kind == "holds":
+            assert name == "loss_parity"
         elif kind == "sanitizer":
             assert name in SANITIZERS
         else:
@@ -118,6 +120,14 @@ def test_a_claim_about_any_gpu_takes_any_but_no_cpu():
     claim = Claim("any", "any", "README.md", ("py:a.py::b",))
     assert row(claim, {"gpu_checks": [check(PASSED, capability="12.0")]})[0] == "~~`any`~~"
     assert row(claim, {"gpu_checks": [check(PASSED, capability="")]})[0] == "`any`"
+
+
+@pytest.mark.parametrize(("holds", "state"), [((True, True), "~~`it`~~"), ((True, False), "`it`")])
+def test_loss_parity_must_hold_for_each_recipe_of_the_last_run(holds, state):
+    claim = Claim("it", "it", "README.md", ("holds:loss_parity",))
+    old = invented("loss_parity", {"recipe": "rowwise"}, EARLY, holds=False)
+    last = [invented("loss_parity", {"recipe": str(i)}, LATE, holds=h) for i, h in enumerate(holds)]
+    assert row(claim, {"loss_parity": [old, *last]})[0] == state
 
 
 def test_the_open_claims_are_counted():
