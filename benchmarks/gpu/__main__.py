@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gpu.goals import DEVICES, applies_to
 from gpu.plan import REHEARSAL_ARCHITECTURE, REHEARSAL_SECONDS, TOTAL_SECONDS, choose, plan
 from gpu.steps import LEAST_SECONDS, LEFT_OUT, OK, OUT_OF_TIME, Outcome, Step, allowance, run
 
@@ -142,6 +143,9 @@ def main() -> int:
     total = arguments.total or (REHEARSAL_SECONDS if rehearse else TOTAL_SECONDS)
     variables = environ(out, rehearse)
     facts = machine(variables, rehearse)
+    print(f"on {facts['device']}; results in {out}", flush=True)
+    if not rehearse and not applies_to(facts["device"]):
+        print(f"goals are set for {' and '.join(DEVICES)}: here figures stand without a verdict")
     out.mkdir(parents=True, exist_ok=True)
     recorder = Recorder(out / "results.jsonl", facts)
     write_environment(out / "environment.txt", variables)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -38,7 +39,7 @@ def measure(cases: Cases, shape: Shape, recipe: str, who: str) -> tuple[str, Fig
     """One layer, forward and backward."""
     torch._dynamo.reset()
     torch.manual_seed(0)
-    where = {"device": cases.device.name, "dtype": torch.bfloat16}
+    where: dict[str, Any] = {"device": cases.device.name, "dtype": torch.bfloat16}
     linear = nn.Linear(shape.k, shape.n, bias=False, **where)
     x = torch.randn(shape.m, shape.k, **where, requires_grad=True)
     grad = torch.randn(shape.m, shape.n, **where)

@@ -65,7 +65,7 @@ class Model:
             )
             self.ids = torch.randint(shape["vocab_size"], (1, self.tokens))
         model.train()
-        self.model = convert(model) if convert else model
+        self.model: Any = convert(model) if convert else model
         self.blocks = list(self.model.model.layers)
         for block in self.blocks:
             block.compile(dynamic=False, backend=backend)

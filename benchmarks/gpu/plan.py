@@ -58,7 +58,7 @@ def plan(rehearse: bool, choices: Path, build: Path) -> list[Step]:
     host = ("--rounds", "2") if rehearse else ("--device", "cuda")
     steps.append(Step("host", script("host", *host), 20 * longer, ("package",)))
     if (FOLDER / "loss_parity.py").exists():
-        parity = ("--recipes", "tensorwise", "rowwise")
+        parity: tuple[str, ...] = ("--recipes", "tensorwise", "rowwise")
         if rehearse:
             parity = ("--recipes", "tensorwise", "--steps", "2", "--seeds", "42", "43")
         command = script("loss_parity", *parity, "--data", str(TEXTS))

@@ -30,12 +30,13 @@ def sort_out(text: str) -> tuple[dict[str, list[str]], list[str]]:
         record, why = parse(line)
         if record is not None and record["environment"].get("rehearsal"):
             record, why = None, "a rehearsal's"
-        if record is not None and not NAME.fullmatch(str(record["benchmark"])):
-            record, why = None, f"no benchmark is named {json.dumps(record['benchmark'])}"
+        name = "" if record is None else str(record["benchmark"])
+        if record is not None and not NAME.fullmatch(name):
+            record, why = None, f"no benchmark is named {json.dumps(name)}"
         if record is None:
             left_out.append(f"line {number}: {why}, left out")
         else:
-            taken.setdefault(record["benchmark"], []).append(line.strip())
+            taken.setdefault(name, []).append(line.strip())
     return taken, left_out
 
 

@@ -10,7 +10,7 @@ import gpu.tables
 import pytest
 import torch
 from gpu.cases import Cases, WrongResultError
-from gpu.machine import CLOCKS, QUERIES, parse
+from gpu.machine import CLOCKS, QUERIES, parse, unfit
 from gpu.shapes import shapes
 from invented import lines_of
 from source import CARRIED, commit, digest
@@ -92,6 +92,15 @@ def test_a_peer_that_cannot_be_imported_is_named(monkeypatch):
     assert gpu.candidates.torchao_missing() == ""
     monkeypatch.setitem(sys.modules, "torchao.float8", None)
     assert gpu.candidates.torchao_missing().startswith("torchao: ModuleNotFoundError")
+
+
+def test_a_gpu_without_fp8_is_refused_by_name(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA A100")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 0))
+    assert unfit() == "NVIDIA A100 has compute capability 8.0; FP8 products need 8.9 or later"
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 9))
+    assert unfit() == ""
 
 
 def test_what_nvidia_smi_does_not_know_is_null():
