@@ -24,7 +24,7 @@ native := CMakeLists.txt pyproject.toml .ci/install.sh \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # ninja and ctest are parallel themselves, and share build/release
-.PHONY: help quickstart test test-cpp test-python test-asan test-tsan fuzz build bench lint format format-check clean
+.PHONY: help quickstart test test-cpp test-python test-asan test-asan-python test-tsan fuzz build bench lint format format-check clean
 .PHONY: gpu gpu-stage gpu-rehearse gpu-results
 
 help:
@@ -45,6 +45,12 @@ test-python: .venv/package.stamp .venv/test.stamp
 
 test-asan: build/system-tests.stamp .venv/build.stamp
 	.ci/cpp_tests.sh asan
+
+# Not part of `test`: it builds the library once more. Casts, scales, products, and the YAML reader.
+asan_python_tests := $(addprefix tests/python/,ops/test_scale.py ops/test_cast.py test_config_yaml.py \
+  numerics/test_tensor_core.py)
+test-asan-python: .venv/build.stamp .venv/test.stamp
+	.ci/asan_python.sh $(asan_python_tests)
 
 # The kernels alone: ThreadSanitizer sees the races of a grid that runs on the host.
 test-tsan: build/system-tests.stamp .venv/build.stamp
