@@ -58,11 +58,12 @@ def plan(rehearse: bool, choices: Path, build: Path) -> list[Step]:
     host = ("--rounds", "2") if rehearse else ("--device", "cuda")
     steps.append(Step("host", script("host", *host), 20 * longer, ("package",)))
     if (FOLDER / "loss_parity.py").exists():
-        parity: tuple[str, ...] = ("--recipes", "tensorwise", "rowwise")
-        if rehearse:
-            parity = ("--recipes", "tensorwise", "--steps", "2", "--seeds", "42", "43")
-        command = script("loss_parity", *parity, "--data", str(TEXTS))
-        why = "" if (TEXTS / "train.jsonl").exists() else "make gpu-stage took no texts along"
+        command = script("loss_parity", "--smoke")
+        why = ""
+        if not rehearse:
+            command = script("loss_parity", "--device", "cuda", "--data", str(TEXTS))
+            if not (TEXTS / "train.jsonl").exists():
+                why = "make gpu-stage took no texts along"
         steps.append(Step("loss-parity", command, 75 * longer, ("package",), left_out=why))
     steps.append(Step("kernels", program("kernels", *smoke), 25 * longer, ("package",)))
     return steps
