@@ -79,7 +79,8 @@ TEST_P(CachedWeightsOfLayers, AWeightThatChangedIsQuantizedAgain) {
     const CachedWeights cached({w});
     run(x.clone(), w);
     change(w);
-    EXPECT_TRUE(at::equal(run(x.clone(), w), fresh(x, w)));
+    const at::Tensor got = run(x.clone(), w);
+    EXPECT_TRUE(at::equal(got, fresh(x, w)));
   }
 }
 
@@ -89,7 +90,8 @@ TEST_P(CachedWeightsOfLayers, WritesThroughDataAreNotSeen) {  // what the header
   const CachedWeights cached({w});
   run(x.clone(), w);
   w.variable_data().mul_(-1);
-  EXPECT_FALSE(at::equal(run(x.clone(), w), fresh(x, w)));
+  const at::Tensor got = run(x.clone(), w);
+  EXPECT_FALSE(at::equal(got, fresh(x, w)));
 }
 
 TEST_P(CachedWeightsOfLayers, AScopeThatEndsForgets) {
@@ -108,7 +110,8 @@ TEST_P(CachedWeightsOfLayers, AScopeThatEndsForgets) {
   const Calls calls;
   run(x.clone(), w);
   EXPECT_EQ(quantized(calls), 2);
-  EXPECT_TRUE(at::equal(run(x.clone(), w), fresh(x, w)));
+  const at::Tensor got = run(x.clone(), w);
+  EXPECT_TRUE(at::equal(got, fresh(x, w)));
 }
 
 TEST_P(CachedWeightsOfLayers, RecomputingLayersAreNotCached) {
@@ -131,7 +134,8 @@ TEST_P(CachedWeightsOfLayers, ACachedWeightMayDie) {
   const at::Tensor next = weight();  // perhaps at the same address
   const CachedWeights again({next});
   const at::Tensor x = random({20, 64});
-  EXPECT_TRUE(at::equal(run(x, next), fresh(x, next)));
+  const at::Tensor got = run(x, next);
+  EXPECT_TRUE(at::equal(got, fresh(x, next)));
 }
 
 TEST_P(CachedWeightsOfLayers, ThreadsShareACachedWeight) {

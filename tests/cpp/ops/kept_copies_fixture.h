@@ -21,7 +21,8 @@ class KeptCopies : public LinearOperator {
     return linear(x, w, std::nullopt, recipe);
   }
 
-  /// What run gives for tensors that no call has seen.
+  /// What run gives for tensors that no call has seen. Called after the run that is compared with
+  /// it, since it puts its own copies in the place of those that wait.
   static at::Tensor fresh(const at::Tensor& x, const at::Tensor& w) {
     return run(x.detach().clone(), w.detach().clone());
   }

@@ -81,7 +81,8 @@ TEST_P(SharedInput, AnInputThatChangedIsQuantizedAgain) {
     const at::Tensor second = weight();
     run(x, first);
     change(x);
-    EXPECT_TRUE(at::equal(run(x, second), fresh(x, second)));
+    const at::Tensor got = run(x, second);
+    EXPECT_TRUE(at::equal(got, fresh(x, second)));
   }
 }
 
@@ -93,7 +94,8 @@ TEST_P(SharedInput, AnInputWithOtherMemoryAtTheSameAddressIsQuantizedAgain) {
   run(x, weight());
   memory.mul_(3);
   x.set_data(view());
-  EXPECT_TRUE(at::equal(run(x, other), fresh(x, other)));
+  const at::Tensor got = run(x, other);
+  EXPECT_TRUE(at::equal(got, fresh(x, other)));
 }
 
 TEST_P(SharedInput, AnInputWithOtherStridesIsQuantizedAgain) {
@@ -101,7 +103,8 @@ TEST_P(SharedInput, AnInputWithOtherStridesIsQuantizedAgain) {
   const at::Tensor other = weight();
   run(x, weight());
   x.set_data(x.t());  // raises no version
-  EXPECT_TRUE(at::equal(run(x, other), fresh(x, other)));
+  const at::Tensor got = run(x, other);
+  EXPECT_TRUE(at::equal(got, fresh(x, other)));
 }
 
 TEST_P(SharedInput, AliasesWithVersionsOfTheirOwnAreNotTakenForOneAnother) {
@@ -109,7 +112,8 @@ TEST_P(SharedInput, AliasesWithVersionsOfTheirOwnAreNotTakenForOneAnother) {
   const at::Tensor other = weight();
   run(x.variable_data(), weight());  // Python's x.data
   x.variable_data().mul_(3);
-  EXPECT_TRUE(at::equal(run(x.variable_data(), other), fresh(x, other)));
+  const at::Tensor got = run(x.variable_data(), other);
+  EXPECT_TRUE(at::equal(got, fresh(x, other)));
 }
 
 TEST_P(SharedInput, OneLayerCalledAgainQuantizesAgain) {
@@ -127,15 +131,15 @@ TEST_P(SharedInput, AnotherCastOfTheInputIsMade) {
   for (const std::string& name : recipe_names()) {
     const at::Tensor other = weight();
     run(x, w);
-    EXPECT_TRUE(at::equal(run(x, other, recipe_named(name)),
-                          run(x.clone(), other.detach().clone(), recipe_named(name))))
-        << name;
+    const at::Tensor got = run(x, other, recipe_named(name));
+    EXPECT_TRUE(at::equal(got, run(x.clone(), other.detach().clone(), recipe_named(name)))) << name;
   }
   LinearRecipe powers = recipe_named("tensorwise");
   powers.power_of_two = true;
   const at::Tensor other = weight();
   run(x, w);
-  EXPECT_TRUE(at::equal(run(x, other, powers), run(x.clone(), other.detach().clone(), powers)));
+  const at::Tensor got = run(x, other, powers);
+  EXPECT_TRUE(at::equal(got, run(x.clone(), other.detach().clone(), powers)));
 }
 
 TEST_P(SharedInput, AFrozenLayerLeavesTheTransposedCopyToTheNext) {
