@@ -5,8 +5,7 @@ gradient, weight gradient and bias gradient, over recipes, dtypes, shapes and da
 be at most 0.01 dB below torchao's, in every case; where both are exact they count as equal.
 scaled_mm is within 1e-3 (calc_diff) of the float64 product of its own operands, K up to 65,536.
 
-    python benchmarks/numerics.py            # one line for each case, and results/numerics.jsonl
-    python benchmarks/numerics.py --table    # a table of the results file, for a README or a note
+    python benchmarks/numerics.py    # one line for each case, and results/numerics.jsonl
 """
 
 from __future__ import annotations
@@ -14,14 +13,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
-import json
 import math
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from harness import RESULTS, Results
+from harness import Results
 from torchao.float8 import Float8LinearConfig as TorchaoConfig
 from torchao.float8.float8_linear import Float8Linear as TorchaoLinear
 
@@ -129,34 +127,12 @@ def as_json(decibels: dict[str, float]) -> dict[str, float | None]:
     }
 
 
-def print_table() -> None:
-    """The newest run of the results file, by recipe and dtype."""
-    lines = (RESULTS / "numerics.jsonl").read_text(encoding="utf-8").splitlines()
-    records = [json.loads(line) for line in lines]
-    records = [r for r in records if r["date"] == records[-1]["date"]]
-    layers = [r for r in records if "recipe" in r["subject"]]
-    print("| recipe | dtype | cases | " + " | ".join(RESULT_NAMES) + " | least above torchao |")
-    print("|---|---|---|" + "---|" * len(RESULT_NAMES) + "---|")
-    for recipe, dtype in itertools.product(RECIPES, DTYPES):
-        own = [r for r in layers if r["subject"]["recipe"] == recipe]
-        own = [r for r in own if r["subject"]["dtype"] == dtype]
-        ranges = []
-        for name in RESULT_NAMES:
-            values = [r["ours"][name] for r in own if r["ours"][name] is not None]
-            ranges.append(f"{min(values):.1f} to {max(values):.1f}" if values else "exact")
-        least = min(r["least_difference"] for r in own)
-        print(f"| {recipe} | {dtype} | {len(own)} | {' | '.join(ranges)} | {least:+.4f} |")
-
-
 def main() -> int:
     """Every case; the exit status is the number of cases that fail."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--table", action="store_true", help="print the results file's table")
-    if parser.parse_args().table:
-        print_table()
-        return 0
+    parser.parse_args()
     results, failed = Results("numerics"), 0
     for recipe, dtype, shape, data in cases():
         ours, theirs = compare(recipe, DTYPES[dtype], shape, data)

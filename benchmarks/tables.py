@@ -107,6 +107,33 @@ def host(records: list[Record]) -> Rows:
     return rows
 
 
+def numerics(records: list[Record]) -> Rows:
+    """SQNR of a layer's results over all cases of a recipe and dtype, in dB."""
+    names = ("output", "dX", "dW", "db")
+    rows = [["recipe", "dtype", "cases", *names, "least above torchao, dB"]]
+    layers = [r for r in records if "recipe" in r["subject"]]
+    kinds = dict.fromkeys((r["subject"]["recipe"], r["subject"]["dtype"]) for r in layers)
+    for kind in kinds:
+        own = [r for r in layers if (r["subject"]["recipe"], r["subject"]["dtype"]) == kind]
+        ranges = []
+        for name in names:
+            values = [r["ours"][name] for r in own if r["ours"][name] is not None]
+            ranges.append(f"{min(values):.1f} to {max(values):.1f}" if values else "exact")
+        least = min(r["least_difference"] for r in own)
+        rows.append([*kind, str(len(own)), *ranges, f"{least:+.4f}"])
+    return rows
+
+
+def numerics_products(records: list[Record]) -> Rows:
+    """How far products are from the float64 product of their operands, by K."""
+    rows = [["scales", "dtype", "K", "calc_diff"]]
+    for r in records:
+        s = r["subject"]
+        if "product" in s:
+            rows.append([s["product"], s["dtype"], str(s["k"]), f"{r['calc_diff']:.1e}"])
+    return rows
+
+
 def quickstart(records: list[Record]) -> Rows:
     """The final losses of both runs, for each seed."""
     rows = [["seed", "run", "final loss", "validation", "tokens/s", "both runs, s"]]
@@ -128,5 +155,7 @@ TABLES: dict[str, tuple[str, Callable[[list[Record]], Rows]]] = {
     "import_time": ("import_time", import_time),
     "host": ("host", host),
     "host_instructions": ("host_instructions", host_instructions),
+    "numerics": ("numerics", numerics),
+    "numerics_products": ("numerics", numerics_products),
     "quickstart": ("quickstart", quickstart),
 }
