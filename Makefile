@@ -1,6 +1,7 @@
 # make quickstart   train a small language model in FP8 beside BF16
 # make test         build and run every test, C++ and Python
 # make build        the environment in .venv, with the package installed
+# make test-asan-python   Python tests under AddressSanitizer (builds the library once more)
 # make bench        run the benchmarks
 # make fuzz         fuzz the YAML reader and the filters, FUZZ_SECONDS=30 each
 # make gpu-stage    fill .gpu/ with what a GPU machine without a network lacks

@@ -116,7 +116,7 @@ def test_peft(run_example, model, dataset, first):
             loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert losses[-1] < losses[0]
     for name, tensor in base.items():
         assert torch.equal(tensor, before[name]), name
