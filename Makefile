@@ -2,6 +2,7 @@
 # make test         build and run every test, C++ and Python
 # make build        the environment in .venv, with the package installed
 # make test-asan-python   Python tests under AddressSanitizer (builds the library once more)
+# make coverage     which lines no test reaches, C++ and Python
 # make bench        run the benchmarks
 # make fuzz         fuzz the YAML reader and the filters, FUZZ_SECONDS=30 each
 # make gpu-stage    fill .gpu/ with what a GPU machine without a network lacks
@@ -25,7 +26,7 @@ native := CMakeLists.txt pyproject.toml .ci/install.sh \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # ninja and ctest are parallel themselves, and share build/release
-.PHONY: help quickstart test test-cpp test-python test-asan test-asan-python test-tsan fuzz build bench lint format format-check clean
+.PHONY: help quickstart test test-cpp test-python test-asan test-asan-python test-tsan fuzz coverage build bench lint format format-check clean
 .PHONY: gpu gpu-stage gpu-rehearse gpu-results
 
 help:
@@ -56,6 +57,9 @@ test-asan-python: .venv/build.stamp .venv/test.stamp
 # The kernels alone: ThreadSanitizer sees the races of a grid that runs on the host.
 test-tsan: build/system-tests.stamp .venv/build.stamp
 	.ci/cpp_tests.sh tsan
+
+coverage: build/system-tests.stamp .venv/build.stamp .venv/test.stamp .venv/coverage.stamp
+	.ci/coverage.sh
 
 FUZZ_SECONDS ?= 30
 fuzz: build/system-fuzz.stamp .venv/build.stamp
@@ -94,7 +98,7 @@ clean:
 	@.ci/environment.sh build
 	@touch $@
 
-.venv/test.stamp .venv/lint.stamp: .venv/%.stamp: .venv/build.stamp
+.venv/test.stamp .venv/lint.stamp .venv/coverage.stamp: .venv/%.stamp: .venv/build.stamp
 	@echo "Adding to .venv what '$*' needs"
 	@.ci/environment.sh $*
 	@touch $@
