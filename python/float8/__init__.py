@@ -48,6 +48,7 @@ from float8.float8_linear_utils import (  # noqa: E402
     convert_to_float8_training,
     plan_conversion,
 )
+from float8.fsdp import precompute_float8_dynamic_scale_for_fsdp  # noqa: E402
 from float8.inspection import HealthReport, OperandHealth, inspect  # noqa: E402
 from float8.main_grad import fuse_wgrad_accumulation  # noqa: E402
 
@@ -85,5 +86,6 @@ __all__ = [
     "invalidate_cached_weights",
     "load_config",
     "plan_conversion",
+    "precompute_float8_dynamic_scale_for_fsdp",
     "set_cpu_gemm",
 ]

@@ -8,11 +8,13 @@ import torch
 from torch import nn
 
 from float8.config import Float8LinearConfig, ScalingType
+from float8.fsdp.layer import ShardableLinear
+from float8.fsdp.parameters import wrap_weights
 
 __all__ = ["Float8Linear"]
 
 
-class Float8Linear(nn.Linear):
+class Float8Linear(ShardableLinear):
     """A linear layer whose forward and backward products are computed in FP8.
 
     The parameters are those of `nn.Linear`, in high precision: `weight` [N, K] and `bias` [N] or
@@ -28,13 +30,11 @@ class Float8Linear(nn.Linear):
         config: how the layer computes; None is the tensorwise recipe.
     """
 
-    config: Float8LinearConfig
     scaling_type_input: ScalingType
     scaling_type_weight: ScalingType
     scaling_type_grad_output: ScalingType
     #: Whether the weight's gradient is added to `weight.main_grad`: see `fuse_wgrad_accumulation`.
     fuse_wgrad_accumulation: bool
-    _operator_arguments: tuple[Any, ...]
 
     def __init__(
         self,
@@ -48,6 +48,9 @@ class Float8Linear(nn.Linear):
     ) -> None:
         super().__init__(in_features, out_features, bias, device, dtype)
         self.__dict__.update(self.state_of(config))
+        if self.config.enable_fsdp_float8_all_gather:
+            wrap_weights(self, [self], self.config)
+            self.gathers_float8 = True
 
     @staticmethod
     def state_of(config: Float8LinearConfig | None) -> dict[str, Any]:
@@ -63,6 +66,7 @@ class Float8Linear(nn.Linear):
             "scaling_type_weight": config.cast_config_weight.scaling_type,
             "scaling_type_grad_output": config.cast_config_grad_output.scaling_type,
             "fuse_wgrad_accumulation": False,
+            "gathers_float8": False,
             "_operator_arguments": config._operator_arguments(),
         }
 
@@ -121,6 +125,7 @@ class Float8Linear(nn.Linear):
 
         Raises:
             TypeError: `mod` is no nn.Linear, or has a forward of its own, which would be lost.
+        ValueError: the weight cannot be one that FSDP2 gathers as FP8.
             ConfigError: the configuration cannot work.
         """
         if not isinstance(mod, nn.Linear):
@@ -130,6 +135,9 @@ class Float8Linear(nn.Linear):
         new = cls.__new__(cls)
         new.__dict__.update({name: _own(value) for name, value in mod.__dict__.items()})
         new.__dict__.update(cls.state_of(config))
+        if new.config.enable_fsdp_float8_all_gather:
+            wrap_weights(new, [new], new.config)
+            new.gathers_float8 = True
         return new
 
 

@@ -12,6 +12,7 @@ from float8 import _C, encoder_fast_path
 from float8._C import ConversionReport, LinearInfo
 from float8.config import Float8LinearConfig, Float8LinearRecipeName, Fp8Config
 from float8.float8_linear import Float8Linear, own_forward
+from float8.fsdp.parameters import wrap_weights
 
 __all__ = ["ConversionPlan", "convert_to_float8_training", "plan_conversion"]
 
@@ -39,14 +40,33 @@ class ConversionPlan:
 
         The layers change in place: they stay the same objects with the same parameters, hooks,
         mode and names, and so does everything that refers to them.
+
+        Raises:
+            ValueError: with enable_fsdp_float8_all_gather a weight that cannot be gathered as FP8;
+                the model is unchanged.
         """
         layers = [self.module.get_submodule(d.fqn) for d in self.report.layers if d.converted]
         state = Float8Linear.state_of(self.config)  # what can fail, fails before the first swap
+        gathered = self._gather_as_float8(layers)
         for layer in layers:
             layer.__class__ = Float8Linear
-            layer.__dict__.update(state)
+            layer.__dict__.update(state, gathers_float8=layer in gathered)
+            for hook in layer._load_state_dict_post_hooks.values():
+                layer.note_sharding(hook)
         encoder_fast_path.turn_off(self.module)
         return self.module
+
+    def _gather_as_float8(self, layers: list[nn.Module]) -> set[nn.Module]:
+        if not self.config.enable_fsdp_float8_all_gather:
+            return set()
+        linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
+        gathered, shared = wrap_weights(self.module, linear, self.config)
+        log.info("FSDP2 (fully_shard) will gather the weights of %d layers as FP8", len(gathered))
+        if shared:
+            log.warning(
+                "not gathered as FP8, as other modules read the same weight: %s", ", ".join(shared)
+            )
+        return set(gathered)
 
 
 def plan_conversion(
@@ -103,6 +123,7 @@ def convert_to_float8_training(
 
     Raises:
         ConfigError: an invalid configuration, or no layer would be converted.
+        ValueError: with enable_fsdp_float8_all_gather a weight that cannot be gathered as FP8.
     """
     if isinstance(config, Fp8Config) and not config.enabled:
         log.warning("fp8.enabled is false: the model is left in high precision")
@@ -110,11 +131,6 @@ def convert_to_float8_training(
     plan = plan_conversion(module, module_filter_fn=module_filter_fn, config=config)
     for warning in plan.report.warnings:
         log.warning("%s", warning)
-    if plan.config.enable_fsdp_float8_all_gather:
-        log.warning(
-            "enable_fsdp_float8_all_gather has no effect in this version: FSDP2 gathers the "
-            "weights in their own dtype"
-        )
     log.info("%d of %d linear layers converted", plan.report.converted, plan.report.total)
     return plan.apply()
 

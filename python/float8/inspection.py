@@ -12,6 +12,7 @@ from torch import nn
 
 from float8.config import CastConfig, ScalingGranularity, ScalingType
 from float8.float8_linear import Float8Linear
+from float8.fsdp.gathered import GatheredFloat8Weight
 
 __all__ = ["HealthReport", "OperandHealth", "inspect"]
 
@@ -159,7 +160,8 @@ def _forward_hook(
         config = layer.config
         # The output has the dtype of the input as it was cast: autocast's, where that is on.
         measure("input", inputs[0].to(output.dtype), layer, config.cast_config_input)
-        measure("weight", layer.weight, layer, config.cast_config_weight)
+        if not isinstance(layer.weight, GatheredFloat8Weight):  # its values are elsewhere
+            measure("weight", layer.weight, layer, config.cast_config_weight)
         if output.requires_grad:
             cast = config.cast_config_grad_output
             output.register_hook(  # type: ignore[no-untyped-call]

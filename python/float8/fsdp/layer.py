@@ -1,0 +1,100 @@
+"""What an FP8 layer does where FSDP2 shards its weight."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from float8.config import Float8LinearConfig
+from float8.fsdp.amax import forget_amax
+from float8.fsdp.parameters import float8_shard, plain_values, wrap_weight
+
+__all__ = ["ShardableLinear", "pad_shards"]
+
+
+class ShardableLinear(nn.Linear):
+    """The part of Float8Linear that knows of FSDP2 and of checkpoints.
+
+    A state dict has ordinary tensors, whatever the weight is: it can be saved, and loaded into the
+    model before conversion, and the other way round.
+    """
+
+    config: Float8LinearConfig
+    #: Whether FSDP2 gathers the weight as FP8.
+    gathers_float8: bool
+    _operator_arguments: tuple[Any, ...]
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., None]) -> RemovableHandle:
+        """Registers a hook; fully_shard does so for each parameter, and that is how we learn of it.
+
+        Raises:
+            ValueError: what fully_shard was asked for does not work with FP8 weights.
+        """
+        self.note_sharding(hook)
+        return super().register_load_state_dict_post_hook(hook)
+
+    def note_sharding(self, hook: Callable[..., None]) -> None:
+        """Adapts to being sharded, where `hook` is the one that FSDP2 registers.
+
+        A copy of an unsharded weight that waits for the backward pass would outlive the layer's
+        turn and take the memory that resharding is there to save. So the backward pass makes it
+        again: from a weight that was gathered as FP8 with a transpose, otherwise with a cast.
+        """
+        param = _fsdp_param(hook)
+        if param is None or param._module_info.param_name != "weight":
+            return
+        layers = [self, *param._module_info.shared_modules]
+        if self.gathers_float8:
+            _check_all_gather(param)
+        if self.gathers_float8 or param.post_forward_mesh_info is not None:
+            config = dataclasses.replace(self.config, force_recompute_fp8_weight_in_bwd=True)
+            for layer in layers:
+                if isinstance(layer, ShardableLinear):
+                    layer._operator_arguments = config._operator_arguments()
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if not keep_vars and float8_shard(self.weight) is not None:
+            destination[prefix + "weight"] = plain_values(self.weight)
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        if self.gathers_float8 and float8_shard(self.weight) is None:  # assign=True
+            wrap_weight(self.weight, self.config)
+        forget_amax(self.weight)
+
+
+def pad_shards(layer: nn.Module) -> None:
+    """Lets FSDP2 pad a layer's shards now, as it would in the next forward pass."""
+    for hook in layer._load_state_dict_post_hooks.values():
+        if (param := _fsdp_param(hook)) is not None:
+            param.reset_sharded_param()
+
+
+def _fsdp_param(hook: Callable[..., None]) -> Any | None:
+    """The FSDPParam of torch.distributed.fsdp that registered this hook on its module."""
+    for cell in getattr(hook, "__closure__", None) or ():
+        if type(cell.cell_contents).__name__ == "FSDPParam":
+            return cell.cell_contents
+    return None
+
+
+def _check_all_gather(param: Any) -> None:
+    if float8_shard(param.sharded_param) is None:
+        raise ValueError(
+            "[fully_shard] with enable_fsdp_float8_all_gather a weight must be the parameter that "
+            f"the conversion left, got another one {list(param._orig_size)} in its place; load "
+            "weights with load_state_dict, or convert afterwards"
+        )
+    mesh, later = param.mesh_info, param.post_forward_mesh_info
+    if later is not None and later.shard_mesh_size != mesh.shard_mesh_size:
+        raise ValueError(
+            "[fully_shard] with enable_fsdp_float8_all_gather reshard_after_forward must be true "
+            f"or false, got {later.shard_mesh_size} (of {mesh.shard_mesh_size} ranks): FSDP2 "
+            "cannot gather FP8 weights from fewer ranks than it sharded them over; set it to true "
+            "or false, or set enable_fsdp_float8_all_gather to false"
+        )
