@@ -43,6 +43,9 @@ def train_command(settings: Settings, resume: bool) -> None:
     # Everything that can be wrong is looked at before the first minute of training is spent.
     rows = load_rows(settings, "dataset")
     held_out = load_rows(settings, "validation_dataset") if settings.validation_dataset else None
+    for read in (rows, held_out):
+        if read:
+            view.line(read.summary)
     config = read_model_config(settings)
     check_sizes(settings, config)
     show_plan(settings, config, view)
@@ -92,15 +95,14 @@ def _is_finished(job: Job, name: str) -> bool:
 
 def _describe(job: Job) -> None:
     scheduler = job.settings.step_scheduler
-    length = job.settings.packed_sequence.packed_sequence_size
     where = job.device.type
     if job.device.type == "cuda":
         where = torch.cuda.get_device_name(job.device)
     elif job.settings.fp8.enabled:
         where += " (FP8 emulated: the numbers are FP8's, the speed is not)"
     job.view.line(
-        f"{job.total_steps} steps of {scheduler.global_batch_size} x {length} tokens, "
-        f"{len(job.rows)} rows of text, on {where}"
+        f"{job.total_steps} steps of {scheduler.global_batch_size} x {job.rows.longest} tokens, "
+        f"on {where}"
     )
 
 

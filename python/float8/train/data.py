@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
 from torch.utils.data import Sampler
 
-from float8.train.packing import PackedRows, pack
+from float8.train.model import read_model_config
+from float8.train.pack_cache import cached_rows
+from float8.train.packing import IGNORED, Batch, Documents, PackedRows, cut, lay_out
 from float8.train.sections import Dataset
 from float8.train.settings import Settings
-from float8.train.text import read_documents
-
-Batch = dict[str, torch.Tensor]
+from float8.train.sources import find_source
+from float8.train.text import Texts, read_texts
+from float8.train.tokenizer import BYTES, Tokenizer, check_vocabulary, load_tokenizer
+from float8.train.validate import describe
 
 
 class EpochSampler(Sampler[int]):
@@ -60,22 +64,102 @@ class EpochSampler(Sampler[int]):
 
 
 def load_rows(settings: Settings, name: str) -> PackedRows:
-    """Reads and packs the section `name` ("dataset" or "validation_dataset").
+    """Reads the section `name` ("dataset" or "validation_dataset") and lays it out in rows.
+
+    With a tokenizer of transformers the rows are kept on disk and mapped (pack_cache.py): call it
+    in one process first, then in the others. Bytes are made again, which takes no longer.
 
     Raises:
-        float8.ConfigError: no such text, or too little of it for one local batch.
+        float8.ConfigError: no such data, malformed rows, too little of it for one local batch, or
+            a tokenizer that cannot be had or does not fit the model.
     """
-    dataset: Dataset = getattr(settings, name)
-    length = settings.packed_sequence.packed_sequence_size
-    rows = pack(read_documents(settings.document, name, dataset), length)
+    document, dataset = settings.document, getattr(settings, name)
+    tokenizer = load_tokenizer(settings)
+    config = read_model_config(settings)
+    check_vocabulary(settings, tokenizer, getattr(config, "vocab_size", None))
+    source = find_source(document, name, dataset)
+    packing, collate = settings.packed_sequence, settings.dataloader.collate_fn
+    if name == "validation_dataset":
+        collate = settings.validation_dataloader.collate_fn
+    length = packing.packed_sequence_size
+    positions: int = getattr(config, "max_position_embeddings", None) or 0
+    longest = length or dataset.seq_length or positions
+    if positions and longest > positions:
+        raise document.error(
+            "packed_sequence.packed_sequence_size" if length else f"{name}.seq_length",
+            f"at most the model's max_position_embeddings ({positions})",
+            describe(longest),
+        )
+
+    def make() -> PackedRows:
+        texts = read_texts(document, name, dataset, source)
+        return _make_rows(settings, texts, tokenizer, length, longest)
+
+    if tokenizer.name == BYTES:
+        rows = make()
+    else:
+        kept = ("_target_", "num_samples_limit", "max_malformed_rows")
+        about = {key: getattr(dataset, key) for key in kept}
+        about |= {"source": source.fingerprint, "tokenizer": tokenizer.fingerprint}
+        about |= {"packing": asdict(packing), "longest": longest}
+        rows = cached_rows(about, make)
+    rows = replace(
+        rows,
+        width=rows.longest if _pad_to_longest(dataset) else length,
+        divisible=collate.pad_seq_len_divisible or 1,
+        summary=f"{name}: {rows.summary}",
+    )
     batch = settings.step_scheduler.local_batch_size
     if len(rows) < batch:
-        raise settings.document.error(
-            name,
-            f"text for {batch} rows of {length} tokens (local_batch_size, packed_sequence_size)",
-            f"{len(rows)} rows",
-        )
+        of = f" of {length} tokens (local_batch_size, packed_sequence_size)" if length else ""
+        raise document.error(name, f"text for {batch} rows{of}", f"{len(rows)} rows")
     return rows
+
+
+def _pad_to_longest(dataset: Dataset) -> bool:
+    """One width for all batches: the reference's default for HellaSwag; no other has one."""
+    if dataset.pad_to_max_length is not None:
+        return dataset.pad_to_max_length
+    return dataset._target_ is not None
+
+
+def _make_rows(
+    settings: Settings, texts: Texts, tokenizer: Tokenizer, length: int, longest: int
+) -> PackedRows:
+    packing = settings.packed_sequence
+    # A prompt belongs beside its completion; a text goes on in the next row.
+    across = packing.split_across_pack
+    split = bool(length) and (not texts.prompted if across is None else across)
+    documents = encode_all(tokenizer, texts)
+    tokens = documents.tokens.numel()
+    documents, shortened, left_out = cut(
+        documents, 0 if split else longest, packing.drop_long_samples
+    )
+    rows = lay_out(documents, length, split)
+    targets = int((rows.labels != IGNORED).sum())
+    said = [f"{len(texts.pairs):,} documents, {tokens:,} tokens, in {len(rows):,} rows"]
+    said.append(f"{targets:,} targets")
+    if shortened:
+        said.append(f"{shortened:,} documents cut to {longest} tokens")
+    if left_out:
+        said.append(f"{left_out:,} left out (too long, or nothing to learn in {longest} tokens)")
+    if texts.malformed:
+        more = ", ..." if texts.malformed > len(texts.named) else ""
+        said.append(f"{texts.malformed:,} malformed rows left out: {', '.join(texts.named)}{more}")
+    return replace(rows, summary="; ".join(said))
+
+
+def encode_all(tokenizer: Tokenizer, texts: Texts, batch: int = 4096) -> Documents:
+    """Tokenizes in batches, so that what a tokenizer makes on the way is never all in memory."""
+    parts = [
+        tokenizer.encode(texts.pairs[first : first + batch], texts.ends)
+        for first in range(0, len(texts.pairs), batch)
+    ]
+    return Documents(
+        torch.cat([part.tokens for part in parts]),
+        torch.cat([part.lengths for part in parts]),
+        torch.cat([part.prompts for part in parts]),
+    )
 
 
 def make_loader(settings: Settings, rows: PackedRows) -> Any:
@@ -86,7 +170,9 @@ def make_loader(settings: Settings, rows: PackedRows) -> Any:
 
     sampler = EpochSampler(len(rows), settings.rng.seed, settings.dataloader.shuffle)
     batch_size = settings.step_scheduler.local_batch_size
-    return StatefulDataLoader(rows, batch_size=batch_size, sampler=sampler, drop_last=True)
+    return StatefulDataLoader(
+        rows, batch_size=batch_size, sampler=sampler, drop_last=True, collate_fn=rows.collate
+    )
 
 
 def endless(loader: Any) -> Iterator[Batch]:
@@ -99,9 +185,5 @@ def validation_batches(settings: Settings, rows: PackedRows) -> Iterator[Batch]:
     """All validation rows in order, the last batch as long as what is left."""
     size = settings.step_scheduler.local_batch_size
     for first in range(0, len(rows), size):
-        last = slice(first, first + size)
-        yield {
-            "input_ids": rows.input_ids[last],
-            "position_ids": rows.position_ids[last],
-            "labels": rows.labels[last],
-        }
+        last = min(first + size, len(rows))
+        yield rows.collate([rows[index] for index in range(first, last)])

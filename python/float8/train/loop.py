@@ -16,12 +16,12 @@ from float8.cached_weights import cached_weights
 from float8.float8_linear import Float8Linear
 from float8.inspection import HealthReport, inspect
 from float8.train.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint, step_of
-from float8.train.data import Batch, endless, make_loader, validation_batches
+from float8.train.data import endless, make_loader, validation_batches
 from float8.train.errors import RunStoppedError, TrainError
 from float8.train.job import Job, check_same_settings
 from float8.train.metrics import MetricsLog
 from float8.train.optim import learning_rate, make_optimizer
-from float8.train.packing import IGNORED, PackedRows
+from float8.train.packing import IGNORED, Batch, PackedRows
 from float8.train.settings import as_plain
 
 

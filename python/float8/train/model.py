@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from float8.train import targets
-from float8.train.packing import VOCABULARY
 from float8.train.settings import Settings
 from float8.train.validate import describe
 
@@ -79,15 +78,8 @@ def _inline_config(settings: Settings) -> PreTrainedConfig:
 
 
 def check_sizes(settings: Settings, config: PreTrainedConfig) -> None:
-    """Raises ConfigError where tokens or rows do not fit the model."""
+    """Raises ConfigError where rows do not fit the model."""
     document = settings.document
-    vocabulary = getattr(config, "vocab_size", None)
-    if vocabulary is not None and vocabulary < VOCABULARY:
-        raise document.error(
-            "model.config.vocab_size",
-            f"at least {VOCABULARY} (256 bytes and the end of a document)",
-            describe(vocabulary),
-        )
     positions = getattr(config, "max_position_embeddings", None)
     length = settings.packed_sequence.packed_sequence_size
     if positions is not None and length > positions:

@@ -1,77 +1,189 @@
-"""Byte-level tokens, and documents packed into rows of one length without leaking into each other.
+"""Documents laid out in rows, packed or one a row, without leaking into each other.
 
-A row holds several documents, or pieces of them. Its position ids restart with each, which is how
-transformers' attention tells them apart (no attention mask, no cache), and the first label of
-each is masked: nothing before it belongs to it.
+A row's position ids restart with each document in it, which is how transformers' attention tells
+them apart (no attention mask, no cache). Padding is one more document of its own: nothing sees it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-END_OF_DOCUMENT = 256
-VOCABULARY = 257
 IGNORED = -100  # the label that cross entropy leaves out
+
+Batch = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Tokenized documents, one after the other.
+
+    Attributes:
+        tokens: all tokens, int32.
+        lengths: how many belong to each document, int64.
+        prompts: how many of a document's first tokens are no targets, int64.
+    """
+
+    tokens: torch.Tensor
+    lengths: torch.Tensor
+    prompts: torch.Tensor
 
 
 @dataclass(frozen=True)
 class PackedRows:
-    """Rows of equal length, each tensor int64 of shape [rows, length].
+    """The rows of a data set, one after the other in tensors that may be mapped from a file.
 
     Attributes:
-        input_ids: tokens.
-        position_ids: the position of each token in its document's piece.
-        labels: the token that each position must predict, already shifted; IGNORED where the next
-            token belongs to another document or to another row.
+        input_ids, position_ids: int32 of shape [tokens of all rows].
+        labels: the token that each position must predict, already shifted; IGNORED where it must
+            not: in a prompt, and where the next token belongs to another document or row.
+        starts: where each row begins, and the end of the last; int64 of shape [rows + 1].
+        width: every batch is at least that wide.
+        divisible: every batch's width is a multiple of that.
+        summary: what was read and what became of it, in words.
     """
 
     input_ids: torch.Tensor
     position_ids: torch.Tensor
     labels: torch.Tensor
+    starts: torch.Tensor
+    width: int = 0
+    divisible: int = 1
+    summary: str = ""
 
     def __len__(self) -> int:
-        return self.input_ids.shape[0]
+        return self.starts.numel() - 1
 
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+    def __getitem__(self, index: int) -> Batch:
+        """One row without padding, as int64 tensors."""
+        row = slice(int(self.starts[index]), int(self.starts[index + 1]))
         return {
-            "input_ids": self.input_ids[index],
-            "position_ids": self.position_ids[index],
-            "labels": self.labels[index],
+            "input_ids": self.input_ids[row].long(),
+            "position_ids": self.position_ids[row].long(),
+            "labels": self.labels[row].long(),
         }
 
+    @property
+    def longest(self) -> int:
+        """Tokens in the widest batch that there can be."""
+        sizes = self.starts.diff()
+        return self._padded(int(sizes.max()) if sizes.numel() else 0)
 
-def encode(text: str) -> torch.Tensor:
-    """The UTF-8 bytes of a text and the mark of its end, as int64 tokens."""
-    data = bytearray(text.encode("utf-8", errors="surrogatepass"))
-    tokens = torch.empty(len(data) + 1, dtype=torch.int64)
-    if data:
-        tokens[:-1] = torch.frombuffer(data, dtype=torch.uint8)
-    tokens[-1] = END_OF_DOCUMENT
-    return tokens
+    def collate(self, rows: Sequence[Batch]) -> Batch:
+        """Rows as one batch of shape [rows, width]; shorter ones are padded, without targets."""
+        width = self._padded(max(row["input_ids"].numel() for row in rows))
+        batch = {
+            "input_ids": torch.zeros(len(rows), width, dtype=torch.int64),
+            "position_ids": torch.arange(width).repeat(len(rows), 1),
+            "labels": torch.full((len(rows), width), IGNORED),
+        }
+        for index, row in enumerate(rows):
+            size = row["input_ids"].numel()
+            for name, values in row.items():
+                batch[name][index, :size] = values
+            batch["position_ids"][index, size:] -= size  # from 0 again: another document
+        return batch
+
+    def _padded(self, size: int) -> int:
+        width = max(size, self.width)
+        return -(-width // self.divisible) * self.divisible
 
 
-def pack(texts: Iterable[str], length: int) -> PackedRows:
-    """Packs all texts, one after the other, into rows of `length` tokens.
+def lay_out(documents: Documents, length: int, split: bool) -> PackedRows:
+    """Lays documents out in rows.
 
-    A document that does not fit into the rest of a row goes on in the next one, as a piece of its
-    own. What is left at the end and fills no row is dropped.
+    Args:
+        documents: each of at most `length` tokens unless `split` (`cut` makes them so).
+        length: tokens per row; 0: each document is a row of its own.
+        split: a document that does not fit into the rest of a row goes on in the next one, as a
+            document of its own, and the last row is dropped unless full. Otherwise it begins in
+            the next row, and rows are padded.
     """
-    documents = [encode(text) for text in texts if text]
-    tokens = torch.cat(documents) if documents else torch.empty(0, dtype=torch.int64)
-    rows = tokens.numel() // length
-    tokens = tokens[: rows * length].view(rows, length)
+    if length == 0:
+        pieces = _one_per_row(documents)
+    else:
+        pieces = _continue(documents, length) if split else _next_fit(documents, length)
+    source, sizes, targets, prompts, starts = pieces
+    total = int(starts[-1])
 
-    starts = torch.zeros(rows * length, dtype=torch.bool)
-    ends = torch.tensor([document.numel() for document in documents], dtype=torch.int64).cumsum(0)
-    starts[ends[ends < rows * length]] = True
-    starts = starts.view(rows, length)
-    starts[:, :1] = True
+    # For each token its place in its piece, and from it the place it comes from and goes to.
+    first = sizes.cumsum(0) - sizes
+    within = torch.arange(int(sizes.sum())) - first.repeat_interleave(sizes)
+    goes_to = within + targets.repeat_interleave(sizes)
+    tokens = documents.tokens[within + source.repeat_interleave(sizes)]
 
-    index = torch.arange(length).expand(rows, length)
-    last_start = torch.where(starts, index, torch.zeros_like(index)).cummax(dim=1).values
-    labels = torch.full_like(tokens, IGNORED)
-    labels[:, :-1] = torch.where(starts[:, 1:], IGNORED, tokens[:, 1:])
-    return PackedRows(tokens, index - last_start, labels)
+    input_ids = torch.zeros(total, dtype=torch.int32)
+    input_ids[goes_to] = tokens
+    labels = torch.full((total,), IGNORED, dtype=torch.int32)
+    is_target = within >= prompts.clamp(min=1).repeat_interleave(sizes)
+    labels[goes_to[is_target] - 1] = tokens[is_target]
+    return PackedRows(input_ids, _positions(targets, sizes, starts), labels, starts, length)
+
+
+def _positions(targets: torch.Tensor, sizes: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
+    """Counts up from 0 at the start of each piece, of each row, and of the padding after it."""
+    total = int(starts[-1])
+    restart = torch.zeros(total + 1, dtype=torch.int64)
+    for places in (targets, targets + sizes, starts):
+        restart[places] = places
+    return (torch.arange(total) - restart[:total].cummax(0).values).to(torch.int32)
+
+
+# The layouts: for each piece of a document where it comes from, its size, where it goes to, how
+# much of it is prompt; and where the rows start.
+_Pieces = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+def _one_per_row(documents: Documents) -> _Pieces:
+    starts = torch.cat([torch.zeros(1, dtype=torch.int64), documents.lengths.cumsum(0)])
+    return starts[:-1], documents.lengths, starts[:-1], documents.prompts, starts
+
+
+def _continue(documents: Documents, length: int) -> _Pieces:
+    ends = documents.lengths.cumsum(0)
+    total = documents.tokens.numel() // length * length
+    starts = torch.arange(0, total + 1, length)
+    document_starts = ends - documents.lengths
+    cuts = torch.unique(torch.cat([document_starts[document_starts < total], starts]))
+    begins, sizes = cuts[:-1], cuts.diff()
+    owner = torch.searchsorted(ends, begins, right=True)
+    prompts = documents.prompts[owner] - (begins - document_starts[owner])
+    return begins, sizes, begins, prompts.clamp(min=0), starts
+
+
+def _next_fit(documents: Documents, length: int) -> _Pieces:
+    places, row, used = [], 0, 0
+    for size in documents.lengths.tolist():
+        if used + size > length:
+            row, used = row + 1, 0
+        places.append(row * length + used)
+        used += size
+    rows = row + 1 if places else 0
+    targets = torch.tensor(places, dtype=torch.int64)
+    source = documents.lengths.cumsum(0) - documents.lengths
+    return source, documents.lengths, targets, documents.prompts, torch.arange(rows + 1) * length
+
+
+def cut(documents: Documents, length: int, drop: bool) -> tuple[Documents, int, int]:
+    """Makes documents fit into `length` tokens and leaves out those without any target.
+
+    Args:
+        documents: of any length.
+        length: the most tokens that one may have; 0: any number.
+        drop: leave a longer one out instead of cutting its end off.
+
+    Returns:
+        What is left, how many were cut, and how many were left out.
+    """
+    sizes = documents.lengths.clamp(max=length) if length else documents.lengths
+    too_long = documents.lengths > sizes
+    kept = sizes > documents.prompts.clamp(min=1)
+    if drop:
+        kept &= ~too_long
+    first = documents.lengths.cumsum(0) - documents.lengths
+    within = torch.arange(documents.tokens.numel()) - first.repeat_interleave(documents.lengths)
+    stays = within < torch.where(kept, sizes, 0).repeat_interleave(documents.lengths)
+    left = Documents(documents.tokens[stays], sizes[kept], documents.prompts[kept])
+    return left, int((too_long & kept).sum()), int((~kept).sum())

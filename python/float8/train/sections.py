@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from float8.train.validate import key
+from float8.train.validate import key, shorthand
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,17 @@ class Model:
     _target_: str = key("transformers.AutoModelForCausalLM.from_config")
     pretrained_model_name_or_path: str | None = key(None)
     config: dict[str, Any] = field(default_factory=dict)
-    torch_dtype: str = key("bfloat16", choices=("bfloat16", "float32"))
+    torch_dtype: str = key(
+        "bfloat16",
+        choices=("bfloat16", "float32"),
+        aliases={
+            "bf16": "bfloat16",
+            "torch.bfloat16": "bfloat16",
+            "fp32": "float32",
+            "torch.float32": "float32",
+        },
+    )
+    trust_remote_code: bool = key(False)
 
 
 @dataclass(frozen=True)
@@ -74,26 +84,55 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """Documents to train on: a text or JSONL file, or (null) the Python documentation."""
+class TokenizerName:
+    """A tokenizer of transformers, or `bytes`. A string alone is the name."""
 
+    _target_: str | None = key(None)
+    pretrained_model_name_or_path: str | None = key(None)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows to train on: of a file, a folder, the hub, or (null) the Python documentation."""
+
+    _target_: str | None = key(None)
     path: str | None = key(None)
     path_or_dataset: str | None = key(None)
-    split: str | None = key(None, choices=("train", "validation"))
+    split: str | None = key(None, choices=("train", "validation", "test"))
     num_samples_limit: int | None = key(None, minimum=1)
-    tokenizer: str = key("bytes", choices=("bytes",))
+    max_malformed_rows: int = key(0, minimum=0)
+    pad_to_max_length: bool | None = key(None)
+    seq_length: int | None = key(None, minimum=2)
+    tokenizer: TokenizerName = field(
+        default=TokenizerName(), metadata=shorthand("pretrained_model_name_or_path")
+    )
 
     @property
     def file(self) -> str | None:
-        """The file by either of its two names."""
+        """The file, folder or hub name by either of its two names."""
         return self.path if self.path is not None else self.path_or_dataset
+
+    @property
+    def file_key(self) -> str:
+        """Which of the two names it has."""
+        return "path" if self.path is not None else "path_or_dataset"
 
 
 @dataclass(frozen=True)
 class PackedSequence:
-    """The length of a row into which documents are packed."""
+    """The length of a row into which documents are packed; 0: each has a row of its own."""
 
-    packed_sequence_size: int = key(256, minimum=2)
+    packed_sequence_size: int = key(0, minimum=0)
+    split_across_pack: bool | None = key(None)
+    drop_long_samples: bool = key(False)
+
+
+@dataclass(frozen=True)
+class CollateFn:
+    """How rows become a batch. A string alone is the reference's name of it."""
+
+    _target_: str | None = key(None)
+    pad_seq_len_divisible: int | None = key(None, minimum=1)
 
 
 @dataclass(frozen=True)
@@ -101,7 +140,17 @@ class DataLoader:
     """How rows are drawn."""
 
     _target_: str | None = key(None)
+    collate_fn: CollateFn = field(default=CollateFn(), metadata=shorthand("_target_"))
     shuffle: bool = key(True)
+
+
+@dataclass(frozen=True)
+class ValidationDataLoader:
+    """How validation rows become batches; they are always taken in order."""
+
+    _target_: str | None = key(None)
+    collate_fn: CollateFn = field(default=CollateFn(), metadata=shorthand("_target_"))
+    shuffle: bool = key(False)
 
 
 @dataclass(frozen=True)
@@ -156,6 +205,7 @@ SECTIONS: dict[str, type] = {
     "validation_dataset": Dataset,
     "packed_sequence": PackedSequence,
     "dataloader": DataLoader,
+    "validation_dataloader": ValidationDataLoader,
     "loss_fn": LossFn,
     "optimizer": Optimizer,
     "lr_scheduler": LrScheduler,

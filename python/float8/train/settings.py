@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import float8
 from float8.train import targets
+from float8.train.data_settings import check_data, data_targets
 from float8.train.document import Document, Override, load_document
 from float8.train.sections import (
     SECTIONS,
@@ -26,6 +27,7 @@ from float8.train.sections import (
     PackedSequence,
     Rng,
     StepScheduler,
+    ValidationDataLoader,
 )
 from float8.train.validate import describe, read_scalar, read_section
 
@@ -55,11 +57,13 @@ class Settings:
     validation_dataset: Dataset | None
     packed_sequence: PackedSequence
     dataloader: DataLoader
+    validation_dataloader: ValidationDataLoader
     loss_fn: LossFn
     optimizer: Optimizer
     lr_scheduler: LrScheduler
     clip_grad_norm: ClipGradNorm
     logging: Logging
+    trust_remote_code: bool = False
 
     @property
     def checkpoint_dir(self) -> Path:
@@ -68,12 +72,16 @@ class Settings:
         return Path(own) if own else self.output_dir / "checkpoints"
 
 
-def load_settings(path: str, overrides: Sequence[Override] = ()) -> Settings:
+def load_settings(
+    path: str, overrides: Sequence[Override] = (), trust_remote_code: bool = False
+) -> Settings:
     """Reads and checks a configuration file.
 
     Args:
         path: the YAML file.
         overrides: (dotted key, YAML text) pairs from the command line.
+        trust_remote_code: the command line allows what `model.trust_remote_code` asks for: to run
+            code of a model's or tokenizer's folder. Either alone runs none.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -96,6 +104,7 @@ def load_settings(path: str, overrides: Sequence[Override] = ()) -> Settings:
         compile=native.compile,
         output_dir=Path(output_dir),
         bf16_baseline=read_scalar(document, "bf16_baseline", bool, False),
+        trust_remote_code=trust_remote_code and sections["model"].trust_remote_code,
         **sections,
     )
     _check_targets(settings)
@@ -105,12 +114,16 @@ def load_settings(path: str, overrides: Sequence[Override] = ()) -> Settings:
 
 def _check_targets(settings: Settings) -> None:
     document = settings.document
-    recipe = read_scalar(document, "recipe", str, None)
+    recipe = document.tree.get("recipe")
+    if isinstance(recipe, dict) and set(recipe) == {"_target_"}:
+        recipe = recipe["_target_"]  # the reference's newer files write it so
+    if not isinstance(recipe, str | None):
+        raise document.error("recipe", "a string", describe(recipe))
     for dotted, name, table in (
         ("recipe", recipe, targets.RECIPE),
         ("rng._target_", settings.rng._target_, targets.RNG),
         ("model._target_", settings.model._target_, targets.MODEL),
-        ("dataloader._target_", settings.dataloader._target_, targets.DATALOADER),
+        *data_targets(settings),
         ("loss_fn._target_", settings.loss_fn._target_, targets.LOSS),
         ("optimizer._target_", settings.optimizer._target_, targets.OPTIMIZER),
     ):
@@ -137,27 +150,11 @@ def _check_together(settings: Settings) -> None:
             raise document.error(
                 f"distributed.{size}", "1 or null: one process so far", describe(value)
             )
-    for name in ("dataset", "validation_dataset"):
-        _check_dataset(document, name, getattr(settings, name))
+    check_data(settings)
     model = settings.model
     if (model.pretrained_model_name_or_path is None) == (not model.config):
         raise document.error(
             "model", "either config or pretrained_model_name_or_path", "both or neither"
-        )
-
-
-def _check_dataset(document: Document, name: str, dataset: Dataset | None) -> None:
-    if dataset is None:
-        return
-    if None not in (dataset.path, dataset.path_or_dataset) and (
-        dataset.path != dataset.path_or_dataset
-    ):
-        raise document.error(
-            f"{name}.path", "one file by path or path_or_dataset", "two different ones"
-        )
-    if dataset.file is not None and dataset.split is not None:
-        raise document.error(
-            f"{name}.split", "null: a local file has no splits", describe(dataset.split)
         )
 
 

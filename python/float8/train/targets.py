@@ -18,7 +18,14 @@ LOSS = {
     "torch.nn.CrossEntropyLoss": "cross_entropy",
     "nemo_automodel.components.loss.masked_ce.MaskedCrossEntropy": "cross_entropy",
 }
-RECIPE = {"TrainFinetuneRecipeForNextTokenPrediction": "next_token"}
+_RECIPE = "TrainFinetuneRecipeForNextTokenPrediction"
+RECIPE = {_RECIPE: "next_token", f"nemo_automodel.recipes.llm.train_ft.{_RECIPE}": "next_token"}
+DATASET = {"nemo_automodel.components.datasets.llm.hellaswag.HellaSwag": "hellaswag"}
+TOKENIZER = {
+    "transformers.AutoTokenizer.from_pretrained": "auto",
+    "nemo_automodel.NeMoAutoTokenizer.from_pretrained": "auto",
+}
+COLLATE = {"nemo_automodel.components.datasets.utils.default_collater": "pad"}
 
 
 def look_up(document: Document, dotted: str, name: str, table: dict[str, str]) -> str:

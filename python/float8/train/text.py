@@ -1,81 +1,129 @@
-"""Where the documents come from: the Python documentation, a text file, a JSONL file."""
+"""What a row means: a text to continue, or a prompt and the completion to learn."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from itertools import islice
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
+from float8.train import targets
 from float8.train.document import Document
 from float8.train.sections import Dataset
+from float8.train.sources import Row, Source, find_source
+from float8.train.tokenizer import Pair
 
-# Every tenth topic is kept for validation: whole documents, so that no text is in both splits.
-_VALIDATION_STRIDE = 10
+_SHOWN = 5  # malformed rows named one by one
 
 
-def read_documents(document: Document, name: str, dataset: Dataset) -> list[str]:
-    """Returns the texts that the section `name` asks for.
+class RowError(ValueError):
+    """What is wrong with a row, in a few words."""
 
-    Args:
-        document: the configuration, for errors.
-        name: the section ("dataset" or "validation_dataset").
-        dataset: its values.
+
+@dataclass(frozen=True)
+class Texts:
+    """The rows of a data set as (prompt, completion) pairs.
+
+    Attributes:
+        pairs: the prompt is empty where all of a text is to be learned.
+        prompted: whether any prompt is not empty.
+        ends: whether a mark of the end belongs after each.
+        malformed: how many rows were left out, and the first few of them by name.
+    """
+
+    pairs: list[Pair]
+    prompted: bool
+    ends: bool
+    malformed: int
+    named: list[str]
+
+
+def read_texts(
+    document: Document, name: str, dataset: Dataset, source: Source | None = None
+) -> Texts:
+    """Reads the section `name` ("dataset" or "validation_dataset").
 
     Raises:
-        float8.ConfigError: the file is missing, cannot be read, is not UTF-8, is not JSONL with a
-            "text" in every line, or holds no text. Each names the key and the file (and line).
+        float8.ConfigError: more than `max_malformed_rows` rows are malformed, or there is no text;
+            or what `find_source` raises.
     """
-    if dataset.file is None:
-        texts: Iterator[str] = _python_documentation(dataset.split)
-    else:
-        key = f"{name}.path" if dataset.path is not None else f"{name}.path_or_dataset"
-        texts = _file(document, key, Path(dataset.file))
-    limited = list(islice(texts, dataset.num_samples_limit))
-    if not any(limited):
-        raise document.error(name, "text to train on", f"none in {dataset.file}")
-    return limited
-
-
-def _python_documentation(split: str | None) -> Iterator[str]:
-    """The reference texts that every Python carries for its `help()`; about 460 kB of English."""
-    from pydoc_data.topics import topics
-
-    # Some texts stand under several names. Each is taken once, or it could be in both splits.
-    texts = dict.fromkeys(topics[name] for name in sorted(topics))
-    for index, text in enumerate(texts):
-        held_out = index % _VALIDATION_STRIDE == 0
-        if split is None or held_out == (split == "validation"):
-            yield text
-
-
-def _file(document: Document, key: str, path: Path) -> Iterator[str]:
-    try:
-        if path.suffix in (".jsonl", ".json"):
-            yield from _json_lines(document, key, path)
+    source = source or find_source(document, name, dataset)
+    hellaswag = targets.DATASET.get(dataset._target_ or "") == "hellaswag"
+    meaning = _hellaswag if hellaswag else _own
+    pairs: list[Pair] = []
+    problems: list[str] = []
+    malformed = 0
+    for row in source.rows():
+        pair, problem = _read(row, meaning)
+        if pair is not None:
+            pairs.append(pair)
         else:
-            yield path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise document.error(
-            key, "a file in UTF-8", f"byte {error.object[error.start]:#04x} in {path}"
-        ) from error
-    except OSError as error:
-        raise document.error(
-            key, "a text or JSONL file that can be read", f"{path} ({error.strerror})"
-        ) from error
+            malformed += 1
+            problems.append(f"{row.where} ({problem})")
+            del problems[_SHOWN:]
+            if malformed > dataset.max_malformed_rows:
+                raise _too_many(document, name, dataset, malformed, problems)
+        if len(pairs) == dataset.num_samples_limit:
+            break
+    if not any(completion for _, completion in pairs):
+        raise document.error(name, "text to train on", f"none in {source.name}")
+    prompted = any(prompt for prompt, _ in pairs)
+    return Texts(pairs, prompted, not hellaswag, malformed, problems)
 
 
-def _json_lines(document: Document, key: str, path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                text = json.loads(line)["text"]
-            except (ValueError, TypeError, KeyError, RecursionError):
-                text = None
-            if not isinstance(text, str):
-                raise document.error(
-                    key, 'a JSON map with the text "text" in each line', f"{path}:{number}"
-                )
-            yield text
+def _read(row: Row, meaning: Callable[[dict[str, Any]], Pair]) -> tuple[Pair | None, str]:
+    if row.columns is None:
+        return None, row.problem
+    try:
+        return meaning(row.columns), ""
+    except RowError as error:
+        return None, str(error)
+
+
+def _own(columns: dict[str, Any]) -> Pair:
+    """`text`, or `prompt` and `completion`."""
+    if "prompt" in columns or "completion" in columns:
+        return _string(columns, "prompt"), _string(columns, "completion")
+    return "", _string(columns, "text")
+
+
+def _hellaswag(columns: dict[str, Any]) -> Pair:
+    """`ctx`, and of `endings` the one that `label` (a number, or one in digits) says."""
+    endings, label = _column(columns, "endings"), _column(columns, "label")
+    if not isinstance(endings, list) or not all(isinstance(ending, str) for ending in endings):
+        raise RowError("`endings` is no list of strings")
+    digits = isinstance(label, str) and label.isascii() and label.isdigit()
+    if isinstance(label, bool) or not (isinstance(label, int) or digits):
+        raise RowError(f"`label` is no number: {label!r:.40}")
+    if not 0 <= int(label) < len(endings):
+        raise RowError(f"`label` {label} is not in 0 to {len(endings) - 1}")
+    return _string(columns, "ctx"), endings[int(label)]
+
+
+def _column(columns: dict[str, Any], name: str) -> Any:
+    if name not in columns:
+        found = ", ".join(f"`{other}`" for other in list(columns)[:8]) or "none"
+        raise RowError(f"no column `{name}`; it has {found}")
+    return columns[name]
+
+
+def _string(columns: dict[str, Any], name: str) -> str:
+    value = _column(columns, name)
+    if not isinstance(value, str):
+        raise RowError(f"`{name}` is no string")
+    return value
+
+
+def _too_many(
+    document: Document, name: str, dataset: Dataset, malformed: int, problems: list[str]
+) -> Exception:
+    limit = dataset.max_malformed_rows
+    wanted = {
+        "hellaswag": "`ctx`, `endings` and `label`",
+        "": "`text`, or `prompt` and `completion`,",
+    }[targets.DATASET.get(dataset._target_ or "", "")]
+    allowed = f", or at most {limit} others (max_malformed_rows)" if limit else ""
+    return document.error(
+        f"{name}.max_malformed_rows" if limit else f"{name}.{dataset.file_key}",
+        f"rows with {wanted}{allowed}; {name}.max_malformed_rows leaves some out",
+        "; ".join(problems) + (f" and {malformed - _SHOWN} more" if malformed > _SHOWN else ""),
+    )

@@ -24,10 +24,19 @@ def key(
     minimum: float | None = None,
     above: float | None = None,
     below: float | None = None,
+    aliases: dict[str, str] | None = None,
 ) -> Any:
-    """A field with limits: one of `choices`, `>= minimum`, `> above`, `< below`."""
+    """A field with limits: one of `choices`, `>= minimum`, `> above`, `< below`.
+
+    `aliases` are other words for some values: the reference's for the one meant.
+    """
     limits = {"choices": choices, "minimum": minimum, "above": above, "below": below}
-    return dataclasses.field(default=default, metadata=limits)
+    return dataclasses.field(default=default, metadata=limits | {"aliases": aliases or {}})
+
+
+def shorthand(name: str) -> dict[str, str]:
+    """For a field that is a dataclass itself: a string in its place stands for its key `name`."""
+    return {"shorthand": name}
 
 
 def read_section(document: Document, name: str, section: type[Section]) -> Section:
@@ -37,8 +46,10 @@ def read_section(document: Document, name: str, section: type[Section]) -> Secti
         float8.ConfigError: an unknown key, a wrong type or a value out of its limits.
     """
     tree = document.tree.get(name)
-    if tree is None:
-        tree = {}
+    return _read_map(document, name, {} if tree is None else tree, section)
+
+
+def _read_map(document: Document, name: str, tree: Any, section: type[Section]) -> Section:
     if not isinstance(tree, dict):
         raise document.error(name, "a map of keys", describe(tree))
     fields = {field.name: field for field in dataclasses.fields(section)}  # type: ignore[arg-type]
@@ -48,8 +59,15 @@ def read_section(document: Document, name: str, section: type[Section]) -> Secti
         dotted = f"{name}.{child}"
         if child not in fields:
             raise document.error(dotted, f"a key of {name}", f"`{child}`", fields)
+        metadata = fields[child].metadata
+        if "shorthand" in metadata:
+            whole = {metadata["shorthand"]: value} if isinstance(value, str) else value or {}
+            values[child] = _read_map(document, dotted, whole, hints[child])
+            continue
+        if isinstance(value, str):
+            value = metadata.get("aliases", {}).get(value, value)
         values[child] = _read_value(document, dotted, value, hints[child])
-        _check_limits(document, dotted, values[child], fields[child].metadata)
+        _check_limits(document, dotted, values[child], metadata)
     return section(**values)
 
 

@@ -55,6 +55,14 @@ class Result:
     err: str
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Packs go into the test's folder and not into the user's."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("FLOAT8_CACHE_DIR", str(folder))
+    return folder
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A tiny configuration whose text makes 9 rows: some 2 steps of 4 rows per epoch."""

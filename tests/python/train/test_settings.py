@@ -83,7 +83,7 @@ def test_an_error_in_the_file_names_file_line_and_key(config):
         ("step_scheduler.max_steps", "1.5", "an integer"),
         ("step_scheduler.max_steps", "null", "max_steps or num_epochs"),
         ("step_scheduler.global_batch_size", "3", "a multiple of local_batch_size (2)"),
-        ("packed_sequence.packed_sequence_size", "0", "at least 2"),
+        ("packed_sequence.packed_sequence_size", "1", "at least 2"),
         ("optimizer.lr", "-1", "more than 0"),
         ("optimizer.lr", ".nan", "more than 0"),
         ("optimizer.lr", "fast", "a number"),
