@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <torch/nn/modules/container/sequential.h>
 
+#include <functional>
+
 #include "float8/cached_weights.h"
 #include "float8/convert.h"
 #include "float8/linear.h"
@@ -17,6 +19,16 @@ Float8LinearConfig emulated() {
   return config;
 }
 
+struct NestedImpl : torch::nn::Module {
+  NestedImpl() {
+    register_module("inner", inner);
+    register_module("last", last);
+  }
+  torch::Tensor forward(const torch::Tensor& x) { return last(inner->forward(x)); }
+  torch::nn::Sequential inner{Linear(32, 48), Linear(48, 32)};
+  Linear last{32, 16};
+};
+
 int quantized(const std::function<void()>& forward) {
   const Calls calls;
   forward();
@@ -24,18 +36,17 @@ int quantized(const std::function<void()>& forward) {
 }
 
 TEST(CachedWeights, FindsTheConvertedLayersOfAModel) {
-  torch::nn::Sequential inner(Linear(32, 48), Linear(48, 32));
-  torch::nn::Sequential model(inner, Linear(32, 16));
-  convert_to_float8_training(*model, emulated());
+  NestedImpl model;
+  convert_to_float8_training(model, emulated());
   const torch::Tensor x = torch::randn({16, 32}).requires_grad_();
-  const auto forward = [&] { model->forward(x); };
+  const auto forward = [&] { model.forward(x); };
   EXPECT_EQ(quantized(forward), 3 + 3) << "inputs and weights";
-  const CachedWeights cached(*model);
+  const CachedWeights cached(model);
   forward();
   EXPECT_EQ(quantized(forward), 3) << "inputs alone";
 }
 
-TEST(CachedWeights, LeavesLayersAloneThatAreNotConverted) {
+TEST(CachedWeights, TakesAModelThatIsPartlyConverted) {
   torch::nn::Sequential model(Linear(32, 48), Linear(48, 32));
   model->ptr<LinearImpl>(0)->convert(emulated());
   const torch::Tensor x = torch::randn({16, 32}).requires_grad_();
