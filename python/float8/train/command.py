@@ -46,6 +46,8 @@ def train_command(settings: Settings, resume: bool) -> None:
     for read in (rows, held_out):
         if read:
             view.line(read.summary)
+    if settings.model.trust_remote_code and not settings.trust_remote_code:
+        view.line("model.trust_remote_code: no code is run without --trust-remote-code")
     config = read_model_config(settings)
     check_sizes(settings, config)
     show_plan(settings, config, view)

@@ -20,7 +20,6 @@ def data_targets(settings: Settings) -> list[tuple[str, str | None, dict[str, st
     for name in ("dataset", "validation_dataset"):
         dataset = getattr(settings, name)
         if dataset is not None:
-            found.append((f"{name}._target_", dataset._target_, targets.DATASET))
             target = dataset.tokenizer._target_
             found.append((f"{name}.tokenizer._target_", target, targets.TOKENIZER))
     for name in ("dataloader", "validation_dataloader"):
@@ -29,6 +28,15 @@ def data_targets(settings: Settings) -> list[tuple[str, str | None, dict[str, st
         target = loader.collate_fn._target_
         found.append((f"{name}.collate_fn._target_", target, targets.COLLATE))
     return found
+
+
+def check_data_targets(document: Document) -> None:
+    """Raises ConfigError about a data set of a kind unknown here, and not about keys of its own."""
+    for name in ("dataset", "validation_dataset"):
+        section = document.tree.get(name)
+        target = section.get("_target_") if isinstance(section, dict) else None
+        if isinstance(target, str):
+            targets.look_up(document, f"{name}._target_", target, targets.DATASET)
 
 
 def check_data(settings: Settings) -> None:

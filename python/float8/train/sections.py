@@ -36,10 +36,22 @@ class DistEnv:
 class Distributed:
     """The parallel layout; one process so far, so only sizes of 1 (or null) are accepted."""
 
+    _target_: str | None = key(None)
     strategy: str | None = key(None, choices=("fsdp2",))
     dp_size: int | None = key(None, minimum=1)
     tp_size: int | None = key(None, minimum=1)
     cp_size: int | None = key(None, minimum=1)
+    pp_size: int | None = key(None, minimum=1)
+    dp_replicate_size: int | None = key(None, minimum=1)
+    sequence_parallel: bool = key(False)
+    use_hf_tp_plan: bool = key(False)
+
+
+@dataclass(frozen=True)
+class DistributedConfig:
+    """The same in the words of some of the reference's files."""
+
+    _target_: str | None = key(None)
     sequence_parallel: bool = key(False)
 
 
@@ -123,6 +135,7 @@ class PackedSequence:
     """The length of a row into which documents are packed; 0: each has a row of its own."""
 
     packed_sequence_size: int = key(0, minimum=0)
+    packing_strategy: str | None = key(None, choices=("thd", "neat"))
     split_across_pack: bool | None = key(None)
     drop_long_samples: bool = key(False)
 
@@ -198,6 +211,7 @@ SECTIONS: dict[str, type] = {
     "step_scheduler": StepScheduler,
     "dist_env": DistEnv,
     "distributed": Distributed,
+    "distributed_config": DistributedConfig,
     "rng": Rng,
     "model": Model,
     "checkpoint": Checkpoint,

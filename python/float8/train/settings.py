@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import float8
 from float8.train import targets
-from float8.train.data_settings import check_data, data_targets
+from float8.train.data_settings import check_data, check_data_targets, data_targets
 from float8.train.document import Document, Override, load_document
 from float8.train.sections import (
     SECTIONS,
@@ -19,6 +19,7 @@ from float8.train.sections import (
     Dataset,
     DistEnv,
     Distributed,
+    DistributedConfig,
     Logging,
     LossFn,
     LrScheduler,
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from float8.config import CompileConfig, Fp8Config
 
 _SCALARS = ("recipe", "output_dir", "bf16_baseline")
-TOP_LEVEL = (*_SCALARS, "fp8", "compile", *SECTIONS)
+# What the reference's files tell its own test machines, and its training takes no notice of.
+_NOT_FOR_TRAINING = ("ci", "benchmark")
+TOP_LEVEL = (*_SCALARS, "fp8", "compile", *SECTIONS, *_NOT_FOR_TRAINING)
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Settings:
     bf16_baseline: bool
     step_scheduler: StepScheduler
     distributed: Distributed
+    distributed_config: DistributedConfig
     dist_env: DistEnv
     rng: Rng
     model: Model
@@ -91,6 +95,7 @@ def load_settings(
     for name in document.tree:
         if name not in TOP_LEVEL:
             raise document.error(name, "a section", f"`{name}`", TOP_LEVEL)
+    check_data_targets(document)
     native = float8.load_config(path, list(overrides))
     sections: dict[str, Any] = {
         name: read_section(document, name, section) for name, section in SECTIONS.items()
@@ -123,6 +128,12 @@ def _check_targets(settings: Settings) -> None:
         ("recipe", recipe, targets.RECIPE),
         ("rng._target_", settings.rng._target_, targets.RNG),
         ("model._target_", settings.model._target_, targets.MODEL),
+        ("distributed._target_", settings.distributed._target_, targets.DISTRIBUTED),
+        (
+            "distributed_config._target_",
+            settings.distributed_config._target_,
+            targets.DISTRIBUTED_CONFIG,
+        ),
         *data_targets(settings),
         ("loss_fn._target_", settings.loss_fn._target_, targets.LOSS),
         ("optimizer._target_", settings.optimizer._target_, targets.OPTIMIZER),
@@ -144,7 +155,7 @@ def _check_together(settings: Settings) -> None:
             f"a multiple of local_batch_size ({scheduler.local_batch_size})",
             describe(scheduler.global_batch_size),
         )
-    for size in ("dp_size", "tp_size", "cp_size"):
+    for size in ("dp_size", "tp_size", "cp_size", "pp_size", "dp_replicate_size"):
         value = getattr(settings.distributed, size)
         if value not in (None, 1):
             raise document.error(

@@ -25,7 +25,14 @@ TOKENIZER = {
     "transformers.AutoTokenizer.from_pretrained": "auto",
     "nemo_automodel.NeMoAutoTokenizer.from_pretrained": "auto",
 }
-COLLATE = {"nemo_automodel.components.datasets.utils.default_collater": "pad"}
+_COLLATE = "nemo_automodel.components.datasets.utils."
+COLLATE = {
+    f"{_COLLATE}default_collater": "pad",
+    f"{_COLLATE}packed_sequence_thd_collater": "pad",
+    f"{_COLLATE}neat_packed_collater": "pad",
+}
+DISTRIBUTED = {"nemo_automodel.components.distributed.fsdp2.FSDP2Manager": "fsdp2"}
+DISTRIBUTED_CONFIG = {"nemo_automodel.components.distributed.config.FSDP2Config": "fsdp2"}
 
 
 def look_up(document: Document, dotted: str, name: str, table: dict[str, str]) -> str:
