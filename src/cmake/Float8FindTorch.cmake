@@ -13,4 +13,12 @@ macro(float8_find_torch)
     set(TORCH_CUDA_ARCH_LIST "8.0;8.9;9.0+PTX" CACHE STRING "CUDA architectures, in torch's notation")
   endif()
   find_package(Torch ${ARGN})
+  # torch's libraries find those that came with them by their own RPATH, but for the linker that is the last place to
+  # look: NCCL in a CUDA toolkit's folder, older than torch's, would come first, and lack what torch calls.
+  if(Torch_FOUND)
+    file(GLOB torch_companions ${TORCH_INSTALL_PREFIX}/../nvidia/*/lib)
+    foreach(folder ${torch_companions})
+      target_link_options(torch INTERFACE LINKER:-rpath-link,${folder})
+    endforeach()
+  endif()
 endmacro()
