@@ -11,9 +11,8 @@ if(FLOAT8_CUDA AND torch_version_file)
     float8_enable_cuda(${torch_cuda_version} FLOAT8_WITH_CUDA)
     if(NOT FLOAT8_WITH_CUDA)
       message(FATAL_ERROR "torch was built for CUDA ${torch_cuda_version}, whose compiler was not found. Either "
-        "install CUDA's toolkit, or take it from PyPI with \"pip install 'nvidia-cuda-nvcc==${torch_cuda_version}.*' "
-        "'nvidia-nvvm==${torch_cuda_version}.*' 'nvidia-cuda-crt==${torch_cuda_version}.*' "
-        "'nvidia-cuda-cccl==${torch_cuda_version}.*'\", or build without CUDA: -DFLOAT8_CUDA=OFF")
+        "install CUDA's toolkit, or take it from PyPI with \"pip install "
+        "'cuda-toolkit[cccl,crt,nvcc,nvvm]==${torch_cuda_version}.*'\", or build without CUDA: -DFLOAT8_CUDA=OFF")
     endif()
   endif()
 endif()
@@ -21,7 +20,7 @@ endif()
 float8_find_torch(QUIET)
 if(NOT Torch_FOUND)
   message(FATAL_ERROR "torch was not found for ${Python_EXECUTABLE}. Install it there with \"pip install "
-    "'torch==2.11.*'\" and build with \"pip install . --no-build-isolation\" (an isolated build does not see the "
+    "'torch>=2.11,<2.16'\" and build with \"pip install . --no-build-isolation\" (an isolated build does not see the "
     "installed torch), or name LibTorch's folder in CMAKE_PREFIX_PATH")
 endif()
 string(REGEX MATCH "^[0-9]+\\.[0-9]+" FLOAT8_TORCH_VERSION ${Torch_VERSION})
