@@ -52,6 +52,7 @@ class ConversionPlan:
             layer.__class__ = Float8Linear
             layer.__dict__.update(state, gathers_float8=layer in gathered)
             for hook in layer._load_state_dict_post_hooks.values():
+                assert isinstance(layer, Float8Linear)
                 layer.note_sharding(hook)
         encoder_fast_path.turn_off(self.module)
         return self.module

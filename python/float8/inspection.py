@@ -12,7 +12,7 @@ from torch import nn
 
 from float8.config import CastConfig, ScalingGranularity, ScalingType
 from float8.float8_linear import Float8Linear
-from float8.fsdp.gathered import GatheredFloat8Weight
+from float8.fsdp.parameters import has_values
 
 __all__ = ["HealthReport", "OperandHealth", "inspect"]
 
@@ -107,6 +107,8 @@ def inspect(model: nn.Module, *, sample_rows: int = 32) -> Iterator[HealthReport
     most `sample_rows` rows, evenly spaced, so that it costs little. Several passes inside one block
     add up. Outside of the block nothing is left behind: no hook, no copy, no cost.
 
+    A weight that FSDP2 has sharded, or gathered as FP8, is left out: its values are elsewhere.
+
     A compiled model runs in eager mode inside the block (torch.compiler.set_stance), which computes
     the same casts; the compiled code is not thrown away.
 
@@ -160,7 +162,7 @@ def _forward_hook(
         config = layer.config
         # The output has the dtype of the input as it was cast: autocast's, where that is on.
         measure("input", inputs[0].to(output.dtype), layer, config.cast_config_input)
-        if not isinstance(layer.weight, GatheredFloat8Weight):  # its values are elsewhere
+        if has_values(layer.weight):
             measure("weight", layer.weight, layer, config.cast_config_weight)
         if output.requires_grad:
             cast = config.cast_config_grad_output

@@ -12,8 +12,6 @@ from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 if TYPE_CHECKING:
-    from torch.distributed.tensor import DTensor
-
     from float8.fsdp.weight import WeightWithDynamicFloat8CastTensor
 
 __all__ = ["forget_amax", "global_amax", "keep_amax", "known_amax"]
@@ -60,7 +58,7 @@ def _kept(amax: torch.Tensor, local: WeightWithDynamicFloat8CastTensor) -> _Kept
     return _Kept(amax, values, local._version, values._version, local._writes.count)
 
 
-def keep_amax(weight: DTensor, amax: torch.Tensor) -> None:
+def keep_amax(weight: Any, amax: torch.Tensor) -> None:
     """Lets the all-gathers of a weight use its maximum until the weight changes."""
     _forget_after_optimizer_steps()
     setattr(weight, _ATTRIBUTE, _kept(amax, weight._local_tensor))

@@ -11,7 +11,7 @@ from torch.utils.hooks import RemovableHandle
 
 from float8.config import Float8LinearConfig
 from float8.fsdp.amax import forget_amax
-from float8.fsdp.parameters import float8_shard, plain_values, wrap_weight
+from float8.fsdp.parameters import float8_shard, plain_values, wrap_again
 
 __all__ = ["ShardableLinear", "pad_shards"]
 
@@ -35,7 +35,10 @@ class ShardableLinear(nn.Linear):
             ValueError: what fully_shard was asked for does not work with FP8 weights.
         """
         self.note_sharding(hook)
-        return super().register_load_state_dict_post_hook(hook)
+        handle: RemovableHandle = super().register_load_state_dict_post_hook(  # type: ignore[no-untyped-call]
+            hook
+        )
+        return handle
 
     def note_sharding(self, hook: Callable[..., None]) -> None:
         """Adapts to being sharded, where `hook` is the one that FSDP2 registers.
@@ -64,7 +67,7 @@ class ShardableLinear(nn.Linear):
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *args)
         if self.gathers_float8 and float8_shard(self.weight) is None:  # assign=True
-            wrap_weight(self.weight, self.config)
+            wrap_again(self.weight, self.config)
         forget_amax(self.weight)
 
 

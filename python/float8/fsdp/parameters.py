@@ -9,15 +9,21 @@ import torch
 from torch import nn
 
 from float8.config import Float8LinearConfig
+from float8.fsdp.gathered import GatheredFloat8Weight
 from float8.fsdp.weight import WeightWithDynamicFloat8CastTensor
 
-__all__ = ["float8_shard", "plain_values", "wrap_weight", "wrap_weights"]
+__all__ = ["float8_shard", "has_values", "plain_values", "wrap_again", "wrap_weights"]
 
 
 def float8_shard(weight: Any) -> WeightWithDynamicFloat8CastTensor | None:
     """Returns the local part of a weight that is gathered as FP8; None for any other tensor."""
     local = getattr(weight, "_local_tensor", weight)  # a DTensor's, where it is sharded
     return local if isinstance(local, WeightWithDynamicFloat8CastTensor) else None
+
+
+def has_values(weight: Any) -> bool:
+    """Whether a weight has high-precision values of all of it, neither sharded nor FP8."""
+    return not isinstance(weight, GatheredFloat8Weight) and not hasattr(weight, "_local_tensor")
 
 
 def wrap_weights(
@@ -48,7 +54,7 @@ def wrap_weights(
         for parameter in module.parameters(recurse=False)
     }
     wrapped: list[nn.Linear] = []
-    new: list[nn.Parameter] = []
+    new: list[torch.Tensor] = []
     try:
         for layer in layers:
             if id(layer.weight) not in others:
@@ -64,29 +70,36 @@ def wrap_weights(
     return wrapped, [names[layer] for layer in layers if id(layer.weight) in others]
 
 
-def wrap_weight(weight: nn.Parameter, config: Float8LinearConfig) -> None:
+def wrap_weight(weight: torch.Tensor, config: Float8LinearConfig) -> None:
     """Makes a parameter one that FSDP2 gathers as FP8; it stays the same object.
 
     Raises:
         ValueError: a tensor subclass (sharded already, quantized), or a parameter with gradient
             hooks or a graph that waits for its gradient: they would be lost.
     """
-    local = getattr(weight, "_local_tensor", None)
-    dtype = config.cast_config_weight.target_dtype
-    assert dtype is not None
-    if type(local) is torch.Tensor:
-        wrapped = WeightWithDynamicFloat8CastTensor(local, config, dtype)
-        weight._local_tensor = wrapped  # type: ignore[attr-defined]
-        return
     if type(weight) is not nn.Parameter:
         raise _refused(f"one of type {type(weight).__name__}", "convert before anything wraps it")
     if weight._backward_hooks or getattr(weight, "_post_accumulate_grad_hooks", None):
         raise _refused("one with gradient hooks", "register them after the conversion")
-    values = WeightWithDynamicFloat8CastTensor(weight.data, config, dtype)
     try:
-        _replace(weight, values)
+        _replace(weight, _wrapped(weight.data, config))
     except RuntimeError as error:
         raise _refused(f"one in use ({error})", "convert before the first pass") from error
+
+
+def wrap_again(weight: torch.Tensor, config: Float8LinearConfig) -> None:
+    """Does the same for a parameter that load_state_dict put in its place, sharded or not."""
+    local = getattr(weight, "_local_tensor", None)
+    if local is None:
+        wrap_weight(weight, config)
+    else:
+        weight._local_tensor = _wrapped(local, config)  # type: ignore[attr-defined]
+
+
+def _wrapped(values: torch.Tensor, config: Float8LinearConfig) -> WeightWithDynamicFloat8CastTensor:
+    dtype = config.cast_config_weight.target_dtype
+    assert dtype is not None
+    return WeightWithDynamicFloat8CastTensor(values, config, dtype)
 
 
 def plain_values(weight: torch.Tensor) -> torch.Tensor:
@@ -99,17 +112,18 @@ def plain_values(weight: torch.Tensor) -> torch.Tensor:
     from torch.distributed.tensor import DTensor  # there is one, so that it is loaded
 
     assert isinstance(weight, DTensor)
-    return DTensor.from_local(
-        local._tensor.detach(),
-        weight.device_mesh,
-        weight.placements,
-        run_check=False,
-        shape=weight.shape,
-        stride=weight.stride(),
-    ).detach()
+    with torch.no_grad():  # an alias that counts versions with the shard: amax.py looks at them
+        return DTensor.from_local(
+            local._tensor.detach(),
+            weight.device_mesh,
+            weight.placements,
+            run_check=False,
+            shape=weight.shape,
+            stride=weight.stride(),
+        )
 
 
-def _replace(parameter: nn.Parameter, values: torch.Tensor) -> None:
+def _replace(parameter: torch.Tensor, values: torch.Tensor) -> None:
     """Gives a parameter other values and another class; what it carries stays."""
     gradient = parameter.grad
     parameter.grad = None
@@ -118,7 +132,7 @@ def _replace(parameter: nn.Parameter, values: torch.Tensor) -> None:
         vars(new).setdefault(name, value)
     del values
     try:
-        torch.utils.swap_tensors(parameter, new)
+        torch.utils.swap_tensors(parameter, new)  # type: ignore[no-untyped-call]
     finally:
         parameter.grad = gradient
 

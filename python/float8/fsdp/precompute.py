@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -13,7 +13,6 @@ from float8.fsdp.parameters import float8_shard
 
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
-    from torch.distributed.tensor import DTensor
 
 __all__ = ["precompute_float8_dynamic_scale_for_fsdp"]
 
@@ -35,17 +34,17 @@ def precompute_float8_dynamic_scale_for_fsdp(module: nn.Module) -> None:
         module: a model; where no weight is sharded by fully_shard and gathered as FP8, nothing
             is done.
     """
-    weights: dict[DeviceMesh, dict[int, DTensor]] = {}
+    weights: dict[DeviceMesh, dict[int, Any]] = {}
     for layer in module.modules():
         for weight in layer.parameters(recurse=False):
             if float8_shard(weight) is not None and hasattr(weight, "device_mesh"):
                 pad_shards(layer)  # it may make a new shard of this one
-                weights.setdefault(weight.device_mesh, {})[id(weight)] = cast("DTensor", weight)
+                weights.setdefault(weight.device_mesh, {})[id(weight)] = weight
     for mesh, of_mesh in weights.items():
         _precompute(mesh, list(of_mesh.values()))
 
 
-def _precompute(mesh: DeviceMesh, weights: list[DTensor]) -> None:
+def _precompute(mesh: DeviceMesh, weights: list[Any]) -> None:
     sharded = [i for i, placement in enumerate(weights[0].placements) if placement.is_shard()]
     amaxes = global_amax(
         [weight._local_tensor._tensor for weight in weights],

@@ -1,0 +1,235 @@
+"""What else is done to a model: compiled, checkpointed, measured; and what cannot be done."""
+
+import gc
+
+import pytest
+import torch
+from ranks import (
+    CONFIGS,
+    GATHERED,
+    PLAIN,
+    CollectiveCounter,
+    assert_same_parameters,
+    batches,
+    case,
+    convert,
+    loss_of,
+    make_model,
+    precompute_scales,
+    shard,
+    train,
+)
+from torch import nn
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import (
+    CheckpointImpl,
+    checkpoint_wrapper,
+)
+from torch.distributed.fsdp import fully_shard
+
+import float8
+
+
+def trained(config, mesh, prepare=None, precompute=False, inputs=None, **options):
+    model = convert(make_model(), config)
+    if prepare is not None:
+        prepare(model)
+    shard(model, mesh, **options)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    return model, train(
+        model, optimizer, batches(3) if inputs is None else inputs, mesh, precompute
+    )
+
+
+@case(2, 3)
+def activation_checkpointing(mesh):
+    expected, losses = trained(PLAIN, mesh)
+    for config in CONFIGS.values():
+        for implementation in CheckpointImpl:
+
+            def checkpoint(model, implementation=implementation):
+                for i in range(2):
+                    model[i] = checkpoint_wrapper(model[i], implementation)
+
+            inputs = batches(3).requires_grad_()  # the reentrant kind needs it
+            model, found = trained(config, mesh, checkpoint, precompute=True, inputs=inputs)
+            assert found == losses
+            assert_same_parameters(model, expected)
+
+
+@case(2)
+def compiled_blocks(mesh):
+    """The layers compute the same bits; what is between them is the compiler's: so it is a backend
+    that compiles nothing, and traces as any other does."""
+
+    def compile_block(model):
+        model[0].compile(backend="aot_eager", fullgraph=True)
+
+    expected, losses = trained(PLAIN, mesh)
+    counters = torch._dynamo.utils.counters
+    counters.clear()
+    for config in CONFIGS.values():
+        model, found = trained(config, mesh, compile_block, precompute=True)
+        assert found == losses
+        assert_same_parameters(model, expected)
+    assert counters["stats"]["unique_graphs"] == 2, counters["stats"]  # no step compiled again
+
+
+def live_bytes(sizes):
+    """Bytes of FP8 copies of weights with these numbers of values, found among all tensors."""
+    found = {}
+    for candidate in gc.get_objects():
+        if type(candidate) is torch.Tensor and candidate.itemsize == 1:
+            storage = candidate.untyped_storage()
+            found[storage._cdata] = storage.nbytes() if storage.nbytes() in sizes else 0
+    return sum(found.values())
+
+
+@case(2, 3)
+def no_copy_of_a_weight_outlives_its_layer(mesh):
+    """What a forward pass leaves behind for the backward pass, counted by the hooks of autograd."""
+
+    def left_behind(config, reshard):
+        torch.manual_seed(0)
+        model = nn.Sequential(*(nn.Linear(96, 96, bias=False) for _ in range(4)))
+        model = shard(convert(model, config), mesh, reshard_after_forward=reshard)
+        saved = {}
+
+        def pack(tensor):
+            for part in (tensor, getattr(tensor, "_data", None)):
+                if type(part) in (torch.Tensor, nn.Parameter):
+                    saved[part.untyped_storage()._cdata] = part.untyped_storage()
+            return tensor
+
+        x = torch.randn(1, 96, requires_grad=True)  # so that all but weights is small
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            y = model(x)
+        bytes_now = sum(storage.nbytes() for storage in saved.values())
+        y.sum().backward()
+        return bytes_now
+
+    weight = 96 * 96
+    for config in CONFIGS.values():
+        assert left_behind(config, reshard=True) < weight  # four weights would be 4 * weight
+    assert left_behind(GATHERED, reshard=False) < 5 * weight  # as gathered, no copies beside them
+    assert left_behind(GATHERED, reshard=False) >= 4 * weight  # the hooks see what there is
+
+
+@case(2)
+def gathered_bytes_are_freed(mesh):
+    model = shard(convert(make_model(blocks=3), GATHERED), mesh)
+    (x,) = batches(1)
+    loss = loss_of(model, x)
+    sizes = {80 * 32, 32 * 16}
+    held = [module._get_fsdp_state()._fsdp_param_group for module in model]
+    data = [o for group in held for p in group.fsdp_params for o in p.all_gather_outputs]
+    assert len(data) == 3 * 6 + 2
+    assert all(tensor.untyped_storage().nbytes() == 0 for tensor in data)
+    assert live_bytes(sizes) == 0
+    loss.backward()
+    assert all(tensor.untyped_storage().nbytes() == 0 for tensor in data)
+    model.unshard()
+    model[0].unshard()
+    assert live_bytes(sizes) == 2 * 80 * 32  # it would see them
+
+
+@case(2)
+def inspection(mesh):
+    reports = []
+    for config in CONFIGS.values():
+        model = shard(convert(make_model(), config), mesh)
+        with float8.inspect(model) as report:
+            loss_of(model, batches(1)[0]).backward()
+        reports.append(report)
+    plain, gathered = ({(r.layer, r.operand): r for r in report.rows} for report in reports)
+    assert len(plain) == 5 * 3 - 1  # the last is a group of its own, and sharded again by then
+    assert {key for key in plain if key[1] != "weight"} == set(gathered)
+    assert all(gathered[key] == plain[key] for key in gathered)
+
+
+@case(2)
+def what_needs_unsharded_weights_is_an_error(mesh):
+    model = shard(convert(make_model(), GATHERED), mesh)
+
+    def cache():
+        with float8.cached_weights(model):
+            pass
+
+    with pytest.raises(ValueError, match=r"must be a plain tensor.*up\.weight is a"):
+        cache()
+    with pytest.raises(ValueError, match="must be a plain tensor"):
+        float8.fuse_wgrad_accumulation(model)
+    with pytest.raises(ValueError, match=r"must be an ordinary parameter.*DTensor.*before"):
+        convert(shard(make_model(), mesh), GATHERED)
+    model[0].unshard()
+    with pytest.raises(RuntimeError, match=r"aten\.add.*gathered as FP8.*reshard"):
+        model[0].up.weight + 1
+    model[0].reshard()
+    model[0].up.weight.full_tensor().tolist()
+
+
+@case(2)
+def a_replaced_parameter_is_an_error(mesh):
+    model = convert(make_model(), GATHERED)
+    model[0].up.weight = nn.Parameter(torch.zeros(80, 32))
+    with pytest.raises(ValueError, match=r"got another one \[80, 32\].*load_state_dict"):
+        shard(model, mesh)
+
+
+@case(2)
+def a_weight_that_others_read_stays_in_high_precision(mesh):
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.embed = nn.Embedding(48, 32)
+            self.block = nn.Linear(32, 32)
+            self.head = nn.Linear(32, 48, bias=False)
+            self.head.weight = self.embed.weight
+
+        def forward(self, tokens):
+            return self.head(self.block(self.embed(tokens)))
+
+    tokens = torch.arange(8)
+    parameters = []
+    for config in (None, *CONFIGS.values()):
+        model = Tied()
+        if config is None:
+            convert(model, PLAIN)
+        else:
+            fully_shard(convert(model, config), mesh=mesh)
+            model.set_gradient_divide_factor(1.0)
+            model.set_force_sum_reduction_for_comms(True)
+        share = 1.0 if config is None or mesh.get_local_rank() == 0 else 0.0
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        for _ in range(2):
+            (model(tokens).square().mean() * share).backward()
+            optimizer.step()
+            precompute_scales(model)
+        parameters.append(model)
+    alone, plain, gathered = parameters
+    assert_same_parameters(plain, alone)
+    assert_same_parameters(gathered, alone)
+    assert not gathered.head.gathers_float8
+    assert gathered.block.gathers_float8
+
+
+@case(2)
+def layers_that_share_a_weight(mesh):
+    def make(config):
+        torch.manual_seed(0)
+        model = nn.Sequential(
+            nn.Linear(32, 32, bias=False), nn.GELU(), nn.Linear(32, 32, bias=False)
+        )
+        model[2].weight = model[0].weight
+        return convert(model, config)
+
+    alone = make(PLAIN)
+    expected = train(alone, torch.optim.SGD(alone.parameters(), lr=0.1), batches(3))
+    model = fully_shard(make(GATHERED), mesh=mesh)
+    model.set_gradient_divide_factor(1.0)
+    model.set_force_sum_reduction_for_comms(True)
+    with CollectiveCounter() as counter:
+        found = train(model, torch.optim.SGD(model.parameters(), lr=0.1), batches(3), mesh, True)
+    assert found == expected
+    assert_same_parameters(model, alone)
+    assert counter.calls["allreduce_"] == 1 + 3  # the first gather, then each precompute
