@@ -7,6 +7,7 @@ configuration's own reader knows them better: it names the nearest one for a typ
 from __future__ import annotations
 
 import errno
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -21,12 +22,16 @@ commands
   env                 show versions, devices, and what is missing
 
 options
+  --nproc-per-node N  (train) so many processes here, sharded by FSDP2; gpu: one for each GPU
   --resume            (train) go on from the newest checkpoint of the run
+  --on-nan continue   (train) leave out a step whose loss is not finite, instead of stopping
+  --trust-remote-code run code that comes with the model, if model.trust_remote_code is true
   --debug             show the traceback of an error
   --help              this text
   --KEY VALUE         set any key of the file: --fp8.recipe_name rowwise --optimizer.lr 1e-3
 """
-_FLAGS = ("resume", "debug", "help")
+_FLAGS = ("resume", "trust-remote-code", "debug", "help")
+_OPTIONS = ("nproc_per_node", "on_nan")
 _COMMANDS = ("train", "plan", "env")
 
 _FAILURE, _USAGE, _INTERRUPTED = 1, 2, 130
@@ -43,6 +48,7 @@ class Arguments:
     command: str
     files: list[str] = field(default_factory=list)
     flags: set[str] = field(default_factory=set)
+    options: dict[str, str] = field(default_factory=dict)
     overrides: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -70,7 +76,11 @@ def parse(words: Sequence[str]) -> Arguments:
                 if not queue or queue[0].startswith("--"):
                     raise UsageError(_without_value(name))
                 value = queue.pop(0)
-            parsed.overrides.append((name.replace("-", "_"), value))
+            name = name.replace("-", "_")
+            if name in _OPTIONS:
+                parsed.options[name] = value
+            else:
+                parsed.overrides.append((name, value))
         elif word.startswith("-"):
             raise UsageError(f"no option '{word}'; keys are set by --KEY VALUE")
         else:
@@ -85,7 +95,8 @@ def parse(words: Sequence[str]) -> Arguments:
 def _without_value(name: str) -> str:
     import difflib
 
-    near = difflib.get_close_matches(name, _FLAGS, n=1)
+    options = [option.replace("_", "-") for option in _OPTIONS]
+    near = difflib.get_close_matches(name, (*_FLAGS, *options), n=1)
     hint = f"; nearest option: --{near[0]}" if near else ""
     return f"--{name} needs a value after it{hint}"
 
@@ -98,7 +109,7 @@ def main(words: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if words is None else words
     debug = "--debug" in words
     try:
-        _run(parse(words))
+        _run(parse(words), words)
     except BrokenPipeError:
         # The reader (`| head`) went away, which is no failure; nor is the flush at exit.
         sys.stderr.close()
@@ -106,12 +117,28 @@ def main(words: Sequence[str] | None = None) -> int:
         status, text = _explain(error)
         if debug:
             traceback.print_exc()
-        print(f"float8: {text}", file=sys.stderr)
+        _tell(status, text)
         return status
     return 0
 
 
-def _run(arguments: Arguments) -> None:
+def _tell(status: int, text: str) -> None:
+    """Prints the error; one of several processes leaves it to the one that started them."""
+    from float8.train import launch
+    from float8.train.ranks import world_size
+
+    if launch.is_worker():
+        launch.leave_error(status, text, traceback.format_exc())
+    else:
+        print(f"float8: {text}", file=sys.stderr)
+    if world_size() > 1:
+        # At once: at an orderly exit torch waits for processes that may not be there any more.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _run(arguments: Arguments, words: Sequence[str]) -> None:
     if arguments.command == "help" or "help" in arguments.flags:
         print(_HELP, end="")
         return
@@ -122,24 +149,69 @@ def _run(arguments: Arguments) -> None:
         return
     from float8.train.settings import load_settings
 
-    settings = load_settings(arguments.files[0], arguments.overrides)
+    settings = load_settings(
+        arguments.files[0], arguments.overrides, "trust-remote-code" in arguments.flags
+    )
     if arguments.command == "plan":
         from float8.train.plan import plan_command
 
         plan_command(settings)
-    else:
-        from float8.train.command import train_command
+        return
+    skip_nan = _choice(arguments, "on_nan", ("stop", "continue")) == "continue"
+    processes = _processes(arguments)
+    if processes > 1:
+        from float8.train.launch import launch
+        from float8.train.ranks import check_world
 
-        train_command(settings, resume="resume" in arguments.flags)
+        check_world(settings, processes)
+        launch(_without_option(words, "nproc-per-node"), processes)
+        return
+    from float8.train.command import train_command
+    from float8.train.launch import end_with_launcher
+
+    end_with_launcher()
+    train_command(settings, resume="resume" in arguments.flags, skip_nan=skip_nan)
+
+
+def _choice(arguments: Arguments, name: str, choices: tuple[str, ...]) -> str:
+    value = arguments.options.get(name, choices[0])
+    if value not in choices:
+        raise UsageError(f"--{name.replace('_', '-')} takes {' or '.join(choices)}, got {value!r}")
+    return value
+
+
+def _processes(arguments: Arguments) -> int:
+    value = arguments.options.get("nproc_per_node", "1")
+    if value == "gpu":
+        import torch
+
+        return max(1, torch.cuda.device_count())
+    if not value.isascii() or not value.isdigit() or int(value) < 1:
+        raise UsageError(f"--nproc-per-node takes a number of processes or gpu, got {value!r}")
+    return int(value)
+
+
+def _without_option(words: Sequence[str], name: str) -> list[str]:
+    left, skip = [], False
+    for word in words:
+        option = word.removeprefix("--").replace("_", "-")
+        if skip:
+            skip = False
+        elif word.startswith("--") and option.partition("=")[0] == name:
+            skip = "=" not in word
+        else:
+            left.append(word)
+    return left
 
 
 def _explain(error: BaseException) -> tuple[int, str]:
     """The exit status for an error, and one clear line about it."""
-    import torch
 
     import float8
-    from float8.train.errors import RunStoppedError, TrainError
+    from float8.train.errors import RunStoppedError, TrainError, WorkerError
 
+    if isinstance(error, WorkerError):
+        return error.status, str(error)
     if isinstance(error, (RunStoppedError, KeyboardInterrupt)):
         return _INTERRUPTED, str(error) or "interrupted"
     if isinstance(error, UsageError):
@@ -154,11 +226,6 @@ def _explain(error: BaseException) -> tuple[int, str]:
         return _FAILURE, f"error: {error.strerror}{where}{more}"
     if isinstance(error, ModuleNotFoundError):
         return _FAILURE, f"error: needs the package {error.name}: pip install 'float8[train]'"
-    if isinstance(error, torch.OutOfMemoryError):
-        return _FAILURE, (
-            "error: out of device memory; lower step_scheduler.local_batch_size or "
-            "packed_sequence.packed_sequence_size"
-        )
     first = next((line for line in str(error).splitlines() if line.strip()), "")
     name = type(error).__name__
     if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):

@@ -1,58 +1,131 @@
-"""Checkpoints: written aside, renamed when whole, read without running any code in them.
+"""Checkpoints: written aside by a thread, renamed when every rank is done, read without any code.
 
-Layout of one: `step_120/{model,optimizer,trainer}.pt`. They are `torch.save` files read with
-`weights_only=True`, and not torch.distributed.checkpoint, because in torch 2.11 that unpickles its
-`.metadata` file and non-tensor entries without restriction, and so would run code from a
-checkpoint of somebody else's. With one process there is nothing to shard. The state of the
-trainer (step, data loader, random numbers) has a file of its own: it stays each rank's when the
-other two become shards.
+Layout of one: `step_120/{model,optimizer}/` (shards.py), `trainer.json` (the step, the settings)
+and `rank_0.safetensors`, ... (what no other rank can use: its random numbers).
 """
 
 from __future__ import annotations
 
-import contextlib
+import json
 import os
-import pickle
 import re
 import shutil
-from collections.abc import Iterator
+import threading
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 
 from float8.train.errors import TrainError
+from float8.train.ranks import Ranks
+from float8.train.shards import read_shards, write_shards
+from float8.train.state import State, copied
 
-PARTS = ("model", "optimizer", "trainer")
 _NAME = re.compile(r"step_(\d+)")
+_TRAINER = "trainer.json"
 
 
-def save_checkpoint(folder: Path, step: int, state: dict[str, Any], keep_last: int) -> Path:
-    """Writes `state` (one entry for each of PARTS) as `folder/step_<step>`.
+class Saver:
+    """Writes checkpoints of one run while training goes on.
 
-    An interrupted or failed save leaves no folder of that name, and the earlier ones as they were.
-    Afterwards only the newest `keep_last` are left.
-
-    Raises:
-        OSError: the disk is full, or the folder cannot be written; it names the file.
+    Args:
+        folder: where `step_<n>` go.
+        layout: `checkpoint.model_save_format`.
+        keep_last: how many are left after each.
+        ranks: all of them must call `save` and `wait` at the same steps.
     """
-    final = folder / f"step_{step}"
-    aside = folder / f".step_{step}.tmp"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
-        for part in PARTS:
-            with _writer(aside / f"{part}.pt") as file:
-                torch.save(state[part], file)
-        shutil.rmtree(final, ignore_errors=True)
-        aside.rename(final)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-    _sync_folder(folder)
-    for old in list_checkpoints(folder)[:-keep_last]:
-        shutil.rmtree(old, ignore_errors=True)
-    return final
+
+    def __init__(self, folder: Path, layout: str, keep_last: int, ranks: Ranks) -> None:
+        self.folder, self.layout, self.keep_last, self.ranks = folder, layout, keep_last, ranks
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+
+    def save(
+        self, step: int, model: State, optimizer: State, local: State, trainer: dict[str, Any]
+    ) -> Path:
+        """Copies the state to host memory and begins to write it; returns where it will be.
+
+        Args:
+            step: after which it is taken.
+            model: all ranks' part of the weights.
+            optimizer: likewise.
+            local: this rank's own tensors.
+            trainer: plain values, the same on all ranks.
+
+        Raises:
+            OSError: the save before this one failed; see `wait`.
+        """
+        self.wait()
+        parts = {"model": copied(model), "optimizer": copied(optimizer)}
+        work = (step, parts, copied(local), trainer)
+        # A daemon: a rank that fails must not wait at its end for the others to write.
+        self._thread = threading.Thread(target=self._run, args=work, daemon=True)
+        self._thread.start()
+        return self.folder / f"step_{step}"
+
+    def wait(self) -> None:
+        """Returns when what was begun is on the disk under its name.
+
+        Raises:
+            OSError: the disk is full, or the folder cannot be written; the earlier ones are left.
+        """
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def failed(self) -> bool:
+        """Whether `wait` would raise at once."""
+        return self._error is not None
+
+    def _run(self, *work: Any) -> None:
+        try:
+            self._write(*work)
+        except BaseException as error:
+            self._error = error
+
+    def _write(
+        self, step: int, parts: dict[str, State], local: State, trainer: dict[str, Any]
+    ) -> None:
+        final, aside = self.folder / f"step_{step}", self.folder / f".step_{step}.tmp"
+        try:
+            self._together(lambda: _make_empty(aside, parts) if self.ranks.main else None)
+            for name, state in parts.items():
+                write_shards(aside / name, state, self.layout, self.ranks.background)
+            self._together(lambda: self._write_own(aside, local, trainer))
+            if self.ranks.main:
+                shutil.rmtree(final, ignore_errors=True)
+                aside.rename(final)
+                _sync_folder(self.folder)
+                for old in list_checkpoints(self.folder)[: -self.keep_last]:
+                    shutil.rmtree(old, ignore_errors=True)
+        except BaseException:
+            if self.ranks.main:
+                shutil.rmtree(aside, ignore_errors=True)
+            raise
+
+    def _together(self, act: Any) -> None:
+        """Acts on each rank; an error on any of them is one on all, so that none waits."""
+        failed: OSError | None = None
+        try:
+            act()
+        except OSError as error:
+            failed = error
+        errors = self.ranks.gather(failed and (failed.errno, failed.strerror, failed.filename))
+        for first in errors:
+            if first is not None:
+                raise OSError(*first)
+
+    def _write_own(self, folder: Path, local: State, trainer: dict[str, Any]) -> None:
+        from safetensors.torch import save
+
+        _write_file(folder / f"rank_{self.ranks.rank}.safetensors", save(local))
+        if self.ranks.main:
+            text = json.dumps({**trainer, "world": self.ranks.world}, indent=1)
+            _write_file(folder / _TRAINER, text.encode())
+            _sync_folder(folder)
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
@@ -70,71 +143,91 @@ def step_of(checkpoint: Path) -> int:
     return int(match.group(1))
 
 
-def load_checkpoint(checkpoint: Path, device: torch.device) -> dict[str, Any]:
-    """Reads all parts of a checkpoint, the tensors to `device` (the trainer's to the CPU).
+def load_trainer(checkpoint: Path) -> dict[str, Any]:
+    """The plain values of a checkpoint.
 
     Raises:
-        TrainError: a part is missing, damaged, or holds more than tensors and plain values.
+        TrainError: missing or damaged.
     """
-    return {
-        part: load_part(checkpoint, part, torch.device("cpu") if part == "trainer" else device)
-        for part in PARTS
-    }
-
-
-def load_part(checkpoint: Path, part: str, device: torch.device) -> Any:
-    """Reads one part of a checkpoint."""
-    path = checkpoint / f"{part}.pt"
+    path = checkpoint / _TRAINER
     try:
-        return torch.load(path, map_location=device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = getattr(error, "strerror", None) or "it is damaged or not a checkpoint"
-        raise TrainError(f"cannot read the checkpoint {path}: {reason}") from error
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values["settings"], dict) or not isinstance(values["world"], int):
+            raise ValueError
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise _unreadable(path, error) from error
+    return dict(values)
 
 
-class _RememberingFile:
-    """A file that keeps the OSError of a failed write.
+def load_state(checkpoint: Path, model: State, optimizer: State, ranks: Ranks) -> None:
+    """Reads a checkpoint into the tensors of `model` and `optimizer`.
 
-    torch's zip writer turns it into a RuntimeError about its own internals, from which nobody can
-    tell that the disk is full.
+    Raises:
+        TrainError: a part is missing, damaged or another model's.
     """
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
-        self.error: OSError | None = None
-
-    def write(self, data: Any) -> int:
-        try:
-            return self.file.write(data)
-        except OSError as error:
-            self.error = error
-            raise
-
-    def flush(self) -> None:
-        self.file.flush()
+    for name, state in (("model", model), ("optimizer", optimizer)):
+        read_shards(checkpoint / name, state, ranks.background)
 
 
-@contextlib.contextmanager
-def _writer(path: Path) -> Iterator[Any]:
-    """Opens `path` to be written; on leaving, its data is on the disk. OSErrors name the file."""
-    remembering: _RememberingFile | None = None
+def load_local(checkpoint: Path, rank: int) -> State:
+    """What rank `rank` kept for itself.
+
+    Raises:
+        TrainError: missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = checkpoint / f"rank_{rank}.safetensors"
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> TrainError:
+    reason = getattr(error, "strerror", None) or "it is damaged or not a checkpoint"
+    if isinstance(error, FileNotFoundError):
+        reason = "No such file"
+    return TrainError(f"cannot read the checkpoint {path}: {reason}")
+
+
+def _make_empty(aside: Path, parts: dict[str, State]) -> None:
+    shutil.rmtree(aside, ignore_errors=True)
+    for name in parts:
+        (aside / name).mkdir(parents=True)
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    """Writes and syncs; an OSError names the file."""
     try:
         with path.open("wb") as file:
-            remembering = _RememberingFile(file)
-            yield remembering
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
-    except Exception as error:
-        cause = remembering.error if remembering and remembering.error else error
-        if isinstance(cause, OSError):
-            raise OSError(cause.errno, cause.strerror, str(path)) from error
-        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes the rename itself durable."""
+    """Makes the names in it durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def random_state(device: torch.device) -> State:
+    """This rank's random generators."""
+    state = {"random": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["random_cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def restore_random(state: State, device: torch.device) -> None:
+    """Puts them back; another device's are left out."""
+    torch.set_rng_state(state["random"])
+    if device.type == "cuda" and "random_cuda" in state:
+        torch.cuda.set_rng_state(state["random_cuda"], device)

@@ -6,7 +6,11 @@ alone can be compared too, and a checkpoint holds one model.
 
 from __future__ import annotations
 
+import contextlib
 import statistics
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,33 +20,44 @@ from float8.train.checkpoint import list_checkpoints, step_of
 from float8.train.console import View
 from float8.train.data import load_rows
 from float8.train.device import choose_device
+from float8.train.export import export
+from float8.train.failures import explained_memory
 from float8.train.folder import run_folder
 from float8.train.interrupt import StopRequest
 from float8.train.job import Job
 from float8.train.loop import Run
 from float8.train.metrics import Row, read_metrics
 from float8.train.model import build_model, check_sizes, compile_blocks, read_model_config
+from float8.train.packing import PackedRows
 from float8.train.picture import draw_losses
 from float8.train.plan import show_plan
+from float8.train.ranks import Ranks, process_group
 from float8.train.settings import Settings
+from float8.train.shard import make_mesh, shard_model
+from float8.train.weights import fill, skeleton
 
 _FINAL_STEPS = 10  # the final loss is a mean over so many: one step's depends on its batch
 
 
-def train_command(settings: Settings, resume: bool) -> None:
+def train_command(settings: Settings, resume: bool, skip_nan: bool = False) -> None:
     """Runs `float8 train`.
 
     Args:
         settings: the checked configuration.
         resume: go on from the newest checkpoint in the run's folder.
+        skip_nan: leave out steps whose loss is not finite, instead of stopping.
 
     Raises:
         float8.ConfigError, TrainError, RunStoppedError, OSError: see `Run.train` and the readers.
     """
-    view = View()
+    with process_group(settings) as ranks:
+        _train(settings, resume, skip_nan, ranks)
+
+
+def _train(settings: Settings, resume: bool, skip_nan: bool, ranks: Ranks) -> None:
+    view = View(quiet=not ranks.main)
     # Everything that can be wrong is looked at before the first minute of training is spent.
-    rows = load_rows(settings, "dataset")
-    held_out = load_rows(settings, "validation_dataset") if settings.validation_dataset else None
+    rows, held_out = _load_all_rows(settings, ranks)
     for read in (rows, held_out):
         if read:
             view.line(read.summary)
@@ -51,19 +66,48 @@ def train_command(settings: Settings, resume: bool) -> None:
     config = read_model_config(settings)
     check_sizes(settings, config)
     show_plan(settings, config, view)
-    device = choose_device(settings, view)
-    with run_folder(settings, resume, view) as folder, StopRequest() as stop:
-        job = Job(settings, device, rows, held_out, view, stop)
+    device = choose_device(settings, view, ranks.local_rank)
+    with _folder(settings, resume, view, ranks) as folder, StopRequest(ranks.main) as stop:
+        job = Job(settings, device, rows, held_out, view, stop, ranks, skip_nan)
         _describe(job)
         names = run_names(settings)
         for name in names:
             if not (resume and _is_finished(job, name)):
                 _train_one(job, config, name, resume)
+        if not ranks.main:
+            return
         runs = {name: read_metrics(folder, name) for name in names}
         _summarize(view, runs)
         picture = folder / "loss.png"
         draw_losses(picture, _title(settings), runs)
         view.line(f"picture {picture}; metrics {folder}/*/metrics.jsonl, {folder}/tensorboard")
+
+
+def _load_all_rows(settings: Settings, ranks: Ranks) -> tuple[PackedRows, PackedRows | None]:
+    """Rank 0 first: it may leave a pack on the disk, which the others then only open."""
+    if not ranks.main:
+        ranks.agree()
+    rows = load_rows(settings, "dataset")
+    held_out = load_rows(settings, "validation_dataset") if settings.validation_dataset else None
+    if ranks.main:
+        ranks.agree()
+    needed = settings.step_scheduler.local_batch_size * ranks.world
+    if len(rows) < needed:
+        raise settings.document.error(
+            "dataset", f"{needed} rows (local_batch_size for each of {ranks.world} processes)",
+            f"{len(rows)} rows",
+        )  # fmt: skip
+    return rows, held_out
+
+
+@contextmanager
+def _folder(settings: Settings, resume: bool, view: View, ranks: Ranks) -> Iterator[Path]:
+    """The run's folder, which rank 0 makes ready and locks while the others wait."""
+    with contextlib.ExitStack() as stack:
+        if ranks.main:
+            stack.enter_context(run_folder(settings, resume, view))
+        ranks.agree()
+        yield settings.output_dir
 
 
 def run_names(settings: Settings) -> list[str]:
@@ -74,25 +118,34 @@ def run_names(settings: Settings) -> list[str]:
 
 
 def _train_one(job: Job, config: Any, name: str, resume: bool) -> None:
-    model: Any = build_model(job.settings, config, job.device)
+    settings, ranks = job.settings, job.ranks
+    single = ranks.world == 1
+    model: Any = build_model(settings, config, job.device) if single else skeleton(settings, config)
     if name == "fp8":
-        model = float8.plan_conversion(model, config=job.settings.fp8).apply()
-    if job.settings.compile.enabled:
-        blocks = compile_blocks(model, job.settings.compile)
+        model = float8.plan_conversion(model, config=settings.fp8).apply()
+    if settings.compile.enabled:
+        blocks = compile_blocks(model, settings.compile)
         job.view.line(f"{name}: {blocks} blocks compiled one by one, at their first step")
+    if not single:
+        shard_model(model, settings, make_mesh(settings, ranks, job.device))
+        with explained_memory(settings, model):
+            fill(model, settings, config, ranks, job.device)
+    # What is drawn from here on (dropout) differs from rank to rank, or not, as `rng.ranked` says.
+    torch.manual_seed(settings.rng.seed + (ranks.rank if settings.rng.ranked else 0))
     run = Run(job, name, model, resume)
     if run.step:
         job.view.line(f"{name}: going on after step {run.step}")
     run.train()
-    if job.settings.checkpoint.save_consolidated:
-        exported = job.settings.checkpoint_dir / name / "consolidated"
-        model.save_pretrained(exported)
+    if settings.checkpoint.save_consolidated:
+        exported = settings.checkpoint_dir / name / "consolidated"
+        export(model, settings, config, exported, ranks)
         job.view.line(f"{name}: model for from_pretrained in {exported}")
 
 
 def _is_finished(job: Job, name: str) -> bool:
     checkpoints = list_checkpoints(job.settings.checkpoint_dir / name)
-    return bool(checkpoints) and step_of(checkpoints[-1]) >= job.total_steps
+    done = bool(checkpoints) and step_of(checkpoints[-1]) >= job.total_steps
+    return bool(job.ranks.agree(done))
 
 
 def _describe(job: Job) -> None:
@@ -102,9 +155,11 @@ def _describe(job: Job) -> None:
         where = torch.cuda.get_device_name(job.device)
     elif job.settings.fp8.enabled:
         where += " (FP8 emulated: the numbers are FP8's, the speed is not)"
+    world = job.ranks.world
+    together = f", sharded over {world} processes" if world > 1 else ""
     job.view.line(
         f"{job.total_steps} steps of {scheduler.global_batch_size} x {job.rows.longest} tokens, "
-        f"on {where}"
+        f"on {where}{together}"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -20,10 +20,24 @@ from rich.table import Table
 _SECONDS_BETWEEN_LINES = 5.0
 
 
+def figures(values: Mapping[str, float]) -> str:
+    """One step's numbers as people read them."""
+    parts = [
+        f"loss {values['loss']:.3f}",
+        f"lr {values['lr']:.2e}",
+        f"norm {values['grad_norm']:.2f}",
+        f"{values['tokens_per_second']:,.0f} tokens/s",
+        f"{values['tflops']:.3g} TFLOP/s",
+    ]
+    if "mfu" in values:
+        parts.append(f"MFU {values['mfu']:.1%}")
+    return "  ".join([*parts, f"{values['peak_memory_gib']:.1f} GiB"])
+
+
 class StepView:
     """One run's steps on the screen."""
 
-    def show(self, step: int, loss: float, tokens_per_second: float) -> None:
+    def show(self, step: int, values: Mapping[str, float]) -> None:
         """Called after each step."""
         raise NotImplementedError
 
@@ -34,10 +48,9 @@ class StepBar(StepView):
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress, self._task = progress, task
 
-    def show(self, step: int, loss: float, tokens_per_second: float) -> None:
+    def show(self, step: int, values: Mapping[str, float]) -> None:
         """Moves the bar."""
-        speed = f"{tokens_per_second:,.0f}"
-        self._progress.update(self._task, completed=step, loss=f"{loss:.3f}", speed=speed)
+        self._progress.update(self._task, completed=step, figures=figures(values))
 
 
 class StepLines(StepView):
@@ -48,7 +61,7 @@ class StepLines(StepView):
         self._started = self._printed = time.monotonic()
         self._first: int | None = None
 
-    def show(self, step: int, loss: float, tokens_per_second: float) -> None:
+    def show(self, step: int, values: Mapping[str, float]) -> None:
         """Prints a line when it is time for one."""
         now = time.monotonic()
         if self._first is None:
@@ -58,16 +71,19 @@ class StepLines(StepView):
         self._printed = now
         left = (now - self._started) / (step - self._first) * (self._total - step)
         self._view.line(
-            f"{self._run:4}  step {step}/{self._total}  loss {loss:.3f}  "
-            f"{tokens_per_second:,.0f} tokens/s  {left:.0f} s left"
+            f"{self._run:4}  step {step}/{self._total}  {figures(values)}  {left:.0f} s left"
         )
 
 
 class View:
-    """Prints to standard output. Texts are printed as they are: brackets are no markup."""
+    """Prints to standard output. Texts are printed as they are: brackets are no markup.
 
-    def __init__(self) -> None:
-        self.console = Console(highlight=False, markup=False, soft_wrap=True)
+    Args:
+        quiet: print nothing, as all ranks but one.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.console = Console(highlight=False, markup=False, soft_wrap=True, quiet=quiet)
 
     def line(self, text: str = "") -> None:
         """One line, or several."""
@@ -92,10 +108,10 @@ class View:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]}  {task.fields[speed]} tokens/s"),
+            TextColumn("{task.fields[figures]}"),
             TimeRemainingColumn(),
             TextColumn("left"),
             console=self.console,
         ) as progress:
-            task = progress.add_task(f"{run:4}", total=total, completed=done, loss="-", speed="-")
+            task = progress.add_task(f"{run:4}", total=total, completed=done, figures="")
             yield StepBar(progress, task)

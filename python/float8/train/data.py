@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
@@ -12,6 +13,7 @@ from torch.utils.data import Sampler
 from float8.train.model import read_model_config
 from float8.train.pack_cache import cached_rows
 from float8.train.packing import IGNORED, Batch, Documents, PackedRows, cut, lay_out
+from float8.train.ranks import Ranks
 from float8.train.sections import Dataset
 from float8.train.settings import Settings
 from float8.train.sources import find_source
@@ -21,46 +23,35 @@ from float8.train.validate import describe
 
 
 class EpochSampler(Sampler[int]):
-    """The order of the rows, made from (seed, epoch) alone, so that its state is two numbers.
+    """One rank's share of an endless row of epochs, each all rows in an order of its own.
+
+    The order is made from (seed, epoch) alone and handed out row by row over the ranks, so that a
+    global batch holds the same rows whatever the number of ranks is, and so that the place to go on
+    from is one number: how many rows all ranks have taken together.
 
     Args:
         rows: how many rows there are.
         seed: of the shuffle.
         shuffle: false: always 0, 1, 2, ...
-        rank, world: this process's share is every `world`-th row, beginning with `rank`.
+        rank, world: this process takes every `world`-th row, beginning with `rank`.
+        first: how many rows were taken before.
     """
 
-    def __init__(self, rows: int, seed: int, shuffle: bool, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self, rows: int, seed: int, shuffle: bool, rank: int = 0, world: int = 1, first: int = 0
+    ) -> None:
         self.rows, self.seed, self.shuffle = rows, seed, shuffle
-        self.rank, self.world = rank, world
-        self.epoch = 0
-        self._next = 0
-
-    def __len__(self) -> int:
-        return self.rows // self.world
+        self.rank, self.world, self.first = rank, world, first
 
     def __iter__(self) -> Iterator[int]:
-        if self.shuffle:
-            # Distinct for each (seed, epoch), whatever they are: no epoch repeats another's order.
-            generator = torch.Generator().manual_seed((self.seed << 20) + self.epoch)
-            order = torch.randperm(self.rows, generator=generator)
-        else:
-            order = torch.arange(self.rows)
-        mine = order[self.rank :: self.world][: len(self)].tolist()
-        first, self._next = self._next, 0
-        for position in range(first, len(mine)):
-            self._next = position + 1
-            yield mine[position]
-        self.epoch += 1
-        self._next = 0
-
-    def state_dict(self) -> dict[str, Any]:
-        """The epoch and how much of it was handed out."""
-        return {"epoch": self.epoch, "next": self._next}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from a state that `state_dict` returned."""
-        self.epoch, self._next = state["epoch"], state["next"]
+        made, order = -1, torch.arange(self.rows)
+        for position in itertools.count(self.first + self.rank, self.world):
+            epoch, place = divmod(position, self.rows)
+            if self.shuffle and epoch != made:
+                # Distinct for each (seed, epoch), whatever they are: no epoch repeats another's.
+                generator = torch.Generator().manual_seed((self.seed << 20) + epoch)
+                made, order = epoch, torch.randperm(self.rows, generator=generator)
+            yield int(order[place])
 
 
 def load_rows(settings: Settings, name: str) -> PackedRows:
@@ -162,28 +153,36 @@ def encode_all(tokenizer: Tokenizer, texts: Texts, batch: int = 4096) -> Documen
     )
 
 
-def make_loader(settings: Settings, rows: PackedRows) -> Any:
-    """The StatefulDataLoader over the training rows; a last batch that is not full is dropped."""
+def make_loader(settings: Settings, rows: PackedRows, ranks: Ranks, steps: int) -> Any:
+    """The endless StatefulDataLoader over this rank's training rows, after so many steps."""
     from torchdata.stateful_dataloader import (  # type: ignore[import-untyped]
         StatefulDataLoader,
     )
 
-    sampler = EpochSampler(len(rows), settings.rng.seed, settings.dataloader.shuffle)
-    batch_size = settings.step_scheduler.local_batch_size
+    scheduler = settings.step_scheduler
+    sampler = EpochSampler(
+        len(rows),
+        settings.rng.seed,
+        settings.dataloader.shuffle,
+        ranks.rank,
+        ranks.world,
+        steps * scheduler.global_batch_size,
+    )
     return StatefulDataLoader(
-        rows, batch_size=batch_size, sampler=sampler, drop_last=True, collate_fn=rows.collate
+        rows, batch_size=scheduler.local_batch_size, sampler=sampler, collate_fn=rows.collate
     )
 
 
-def endless(loader: Any) -> Iterator[Batch]:
-    """Batch after batch, epoch after epoch."""
-    while True:
-        yield from loader
+def validation_batches(settings: Settings, rows: PackedRows, ranks: Ranks) -> Iterator[Batch]:
+    """This rank's validation rows in order.
 
-
-def validation_batches(settings: Settings, rows: PackedRows) -> Iterator[Batch]:
-    """All validation rows in order, the last batch as long as what is left."""
+    Every rank gets as many batches, since each of them gathers the weights of all: one that has no
+    rows left gets a row without a target.
+    """
     size = settings.step_scheduler.local_batch_size
-    for first in range(0, len(rows), size):
-        last = min(first + size, len(rows))
-        yield rows.collate([rows[index] for index in range(first, last)])
+    for first in range(0, len(rows), size * ranks.world):
+        mine = range(first + ranks.rank, min(len(rows), first + size * ranks.world), ranks.world)
+        batch = rows.collate([rows[index] for index in mine or (0,)])
+        if not mine:
+            batch["labels"] = torch.full_like(batch["labels"], IGNORED)
+        yield batch

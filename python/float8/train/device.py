@@ -29,8 +29,8 @@ def try_fp8(config: float8.Float8LinearConfig, device: torch.device) -> None:
         raise TrainError(str(error).splitlines()[0]) from error
 
 
-def choose_device(settings: Settings, view: View) -> torch.device:
-    """The first GPU, else the CPU.
+def choose_device(settings: Settings, view: View, index: int = 0) -> torch.device:
+    """The GPU of this number (a process's local rank), else the CPU.
 
     Emulation runs on the CPU, and a line says so, where this build of the library has no kernels
     for the GPU. Without emulation that is an error: FP8 products were asked for.
@@ -38,7 +38,7 @@ def choose_device(settings: Settings, view: View) -> torch.device:
     Raises:
         TrainError: FP8 is enabled and does not work there.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda", index) if torch.cuda.is_available() else torch.device("cpu")
     if not settings.fp8.enabled:
         return device
     config = settings.fp8.linear_config()

@@ -11,6 +11,7 @@ from float8 import _C
 
 Override = tuple[str, str]
 _NO_LINE = -1
+_COMMAND_LINE = 0
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Document:
                 self.path, self._line(key), key, expected, found, list(candidates)
             )
         )
+
+    def from_command_line(self, key: str) -> bool:
+        """Whether `key`, or the section that it came with, was set there and not in the file."""
+        return self._line(key) == _COMMAND_LINE
 
     def _line(self, key: str) -> int:
         """The line of `key`, else that of the nearest section around it, else none."""

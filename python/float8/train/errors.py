@@ -9,3 +9,11 @@ class TrainError(RuntimeError):
 
 class RunStoppedError(Exception):
     """The user asked the run to stop; its text says where the run can go on from."""
+
+
+class WorkerError(Exception):
+    """One of several processes failed; its text is what that process would have printed."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status

@@ -9,10 +9,15 @@ from typing import Any
 
 
 class StopRequest:
-    """While entered, the first signal only sets `requested`; a second one interrupts at once."""
+    """While entered, the first signal only sets `requested`; a second one interrupts at once.
 
-    def __init__(self) -> None:
+    Args:
+        speaks: say so on standard error (of several processes one does).
+    """
+
+    def __init__(self, speaks: bool = True) -> None:
         self.requested = False
+        self._speaks = speaks
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
@@ -30,4 +35,5 @@ class StopRequest:
         self.requested = True
         # Not through a stream: the signal may have come in the middle of a print, and Python's
         # streams cannot be entered twice.
-        os.write(2, b"\nstopping after this step (again: at once, without a checkpoint)\n")
+        if self._speaks:
+            os.write(2, b"\nstopping after this step (again: at once, without a checkpoint)\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from float8.train.console import View
 from float8.train.interrupt import StopRequest
 from float8.train.packing import PackedRows
+from float8.train.ranks import Ranks
 from float8.train.settings import Settings, as_plain
 
 
@@ -24,6 +26,8 @@ class Job:
     validation_rows: PackedRows | None
     view: View
     stop: StopRequest
+    ranks: Ranks = field(default_factory=Ranks)
+    skip_nan: bool = False
     total_steps: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -35,9 +39,7 @@ def count_steps(settings: Settings, rows: int) -> int:
     scheduler = settings.step_scheduler
     limits = [] if scheduler.max_steps is None else [scheduler.max_steps]
     if scheduler.num_epochs is not None:
-        batches = scheduler.num_epochs * (rows // scheduler.local_batch_size)
-        accumulated = scheduler.global_batch_size // scheduler.local_batch_size
-        limits.append(batches // accumulated)
+        limits.append(scheduler.num_epochs * rows // scheduler.global_batch_size)
     if min(limits) < 1:
         raise settings.document.error(
             "step_scheduler.num_epochs", "enough epochs for one global batch", f"{rows} rows"
@@ -52,7 +54,8 @@ _FREE_STEPS = ("max_steps", "num_epochs", "ckpt_every_steps", "val_every_steps")
 
 def check_same_settings(checkpoint: Path, before: dict[str, Any], settings: Settings) -> None:
     """Raises ConfigError about the first key that makes this another run than the checkpoint's."""
-    for section, now in as_plain(settings).items():
+    # A checkpoint's are JSON, in which a tuple is a list.
+    for section, now in json.loads(json.dumps(as_plain(settings))).items():
         then = before.get(section)
         if section in _FREE or now == then:
             continue

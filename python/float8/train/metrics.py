@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from float8.train.job import Job
 
 Row = dict[str, Any]
 
@@ -32,15 +35,19 @@ class MetricsLog:
     """Appends rows to the JSON lines and to TensorBoard.
 
     Args:
-        output_dir: the run's folder.
+        job: where they go; only rank 0 writes.
         run: "bf16" or "fp8".
         after_step: the step that the run goes on from; what an earlier process wrote about later
             ones is dropped, since those steps are taken again.
     """
 
-    def __init__(self, output_dir: Path, run: str, after_step: int) -> None:
+    def __init__(self, job: Job, run: str, after_step: int) -> None:
+        self._main = job.ranks.main
+        if not self._main:
+            return
         from torch.utils.tensorboard import SummaryWriter
 
+        output_dir = job.settings.output_dir
         path = metrics_path(output_dir, run)
         path.parent.mkdir(parents=True, exist_ok=True)
         self.rows = [row for row in read_metrics(output_dir, run) if row["step"] <= after_step]
@@ -58,6 +65,8 @@ class MetricsLog:
         Raises:
             OSError: the disk is full.
         """
+        if not self._main:
+            return
         row = {"step": step, **values}
         self.rows.append(row)
         self._file.write(json.dumps(row) + "\n")
@@ -67,6 +76,8 @@ class MetricsLog:
 
     def close(self) -> None:
         """Flushes both."""
+        if not self._main:
+            return
         self._file.close()
         self._board.close()
 

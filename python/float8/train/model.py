@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from float8.train import targets
 from float8.train.settings import Settings
@@ -37,13 +39,11 @@ def read_model_config(settings: Settings) -> PreTrainedConfig:
     if name is None:
         return _inline_config(settings)
     try:
-        config: PreTrainedConfig = AutoConfig.from_pretrained(name, trust_remote_code=False)
+        config: PreTrainedConfig = AutoConfig.from_pretrained(
+            name, trust_remote_code=settings.trust_remote_code
+        )
     except (OSError, ValueError) as error:
-        raise settings.document.error(
-            _NAME_KEY,
-            "a local folder with a config.json, or a model of the hub where that can be reached",
-            f"`{name}` ({_first_line(error)})",
-        ) from error
+        raise _cannot_be_had(settings, error) from error
     return config
 
 
@@ -90,10 +90,37 @@ def check_sizes(settings: Settings, config: PreTrainedConfig) -> None:
         )
 
 
-def meta_model(settings: Settings, config: PreTrainedConfig) -> PreTrainedModel:
+def meta_model(
+    settings: Settings, config: PreTrainedConfig, device: torch.device | None = None
+) -> PreTrainedModel:
     """The model without any data, so that a plan for 8B parameters fits anywhere."""
-    with torch.device("meta"):
+    with device or torch.device("meta"):
         return _from_config(settings, config)
+
+
+def wants_pretrained(settings: Settings) -> bool:
+    """Whether the weights come from a folder or the hub, and are not random."""
+    return targets.MODEL[settings.model._target_] == "from_pretrained" and (
+        settings.model.pretrained_model_name_or_path is not None
+    )
+
+
+def pretrained_folder(settings: Settings) -> Path:
+    """The folder that the weights are in, downloaded first where they are on the hub.
+
+    Raises:
+        float8.ConfigError: no such model, or the hub cannot be reached.
+    """
+    name = str(settings.model.pretrained_model_name_or_path)
+    if Path(name).is_dir():
+        return Path(name)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=["*.safetensors", "*.json"]))
+    except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise _cannot_be_had(settings, error) from error
 
 
 def build_model(
@@ -108,21 +135,33 @@ def build_model(
     """
     torch.manual_seed(settings.rng.seed)
     dtype = getattr(torch, settings.model.torch_dtype)
-    name = settings.model.pretrained_model_name_or_path
-    if targets.MODEL[settings.model._target_] == "from_pretrained" and name is not None:
+    if wants_pretrained(settings):
         from transformers import AutoModelForCausalLM
 
         try:
-            model: Any = AutoModelForCausalLM.from_pretrained(name, config=config, dtype=dtype)
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                str(settings.model.pretrained_model_name_or_path),
+                config=config,
+                dtype=dtype,
+                trust_remote_code=settings.trust_remote_code,
+            )
         except (OSError, ValueError) as error:
-            raise settings.document.error(
-                _NAME_KEY, "a model with weights", f"`{name}` ({_first_line(error)})"
-            ) from error
+            raise _cannot_be_had(settings, error) from error
     else:
         # Made in float32 and rounded once, so that the dtype does not change the random numbers.
         model = _from_config(settings, config).to(dtype)
     ready: PreTrainedModel = model.to(device).train()
     return ready
+
+
+def _cannot_be_had(settings: Settings, error: Exception) -> Exception:
+    name = settings.model.pretrained_model_name_or_path
+    return settings.document.error(
+        _NAME_KEY,
+        "a local folder with a config.json and the weights, or a model of the hub where that "
+        "can be reached",
+        f"`{name}` ({_first_line(error)})",
+    )
 
 
 def _from_config(settings: Settings, config: PreTrainedConfig) -> PreTrainedModel:
@@ -132,7 +171,7 @@ def _from_config(settings: Settings, config: PreTrainedConfig) -> PreTrainedMode
     config.use_cache = False  # with a cache, packed documents see each other
     try:
         model: PreTrainedModel = auto.from_config(
-            config, dtype=torch.float32, trust_remote_code=False
+            config, dtype=torch.float32, trust_remote_code=settings.trust_remote_code
         )
     except (ValueError, TypeError, RuntimeError, KeyError) as error:
         raise settings.document.error(
@@ -141,14 +180,24 @@ def _from_config(settings: Settings, config: PreTrainedConfig) -> PreTrainedMode
     return model
 
 
+def decoder_blocks(model: PreTrainedModel) -> list[nn.Module]:
+    """The decoder's blocks, which are compiled and sharded one by one."""
+    kinds = set(model._no_split_modules or ())
+    return [module for module in model.modules() if _own_name(module) in kinds]
+
+
+def _own_name(module: nn.Module) -> str:
+    # fully_shard gives a module a class of its own.
+    return type(module).__name__.removeprefix("FSDP")
+
+
 def compile_blocks(model: PreTrainedModel, compile_config: CompileConfig) -> int:
     """Compiles each decoder block in place; returns how many there are.
 
     Per block and not the whole model: all blocks share one compilation, and FSDP2 wraps the same
     blocks.
     """
-    kinds = set(model._no_split_modules or ())
-    blocks = [module for module in model.modules() if type(module).__name__ in kinds]
+    blocks = decoder_blocks(model)
     for block in blocks:
         block.compile(
             mode=compile_config.mode,

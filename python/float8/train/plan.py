@@ -7,6 +7,7 @@ from typing import Any
 import float8
 from float8.train.console import View
 from float8.train.model import meta_model, read_model_config
+from float8.train.ranks import world_size
 from float8.train.settings import Settings
 
 _FSDP_KEYS = ("enable_fsdp_float8_all_gather", "precompute_float8_dynamic_scale_for_fsdp")
@@ -31,6 +32,8 @@ def show_plan(settings: Settings, config: Any, view: View) -> None:
 
 def note_without_effect(settings: Settings, view: View) -> None:
     """One line about the keys that need FSDP2, of which one process has none."""
+    if world_size() > 1:
+        return
     named = [f"fp8.{name}" for name in _FSDP_KEYS if getattr(settings.fp8, name)]
     if named:
         verb = "has" if len(named) == 1 else "have"

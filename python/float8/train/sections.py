@@ -34,15 +34,15 @@ class DistEnv:
 
 @dataclass(frozen=True)
 class Distributed:
-    """The parallel layout; one process so far, so only sizes of 1 (or null) are accepted."""
+    """The parallel layout: data parallel, sharded by FSDP2."""
 
     _target_: str | None = key(None)
     strategy: str | None = key(None, choices=("fsdp2",))
     dp_size: int | None = key(None, minimum=1)
+    dp_replicate_size: int | None = key(None, minimum=1)
     tp_size: int | None = key(None, minimum=1)
     cp_size: int | None = key(None, minimum=1)
     pp_size: int | None = key(None, minimum=1)
-    dp_replicate_size: int | None = key(None, minimum=1)
     sequence_parallel: bool = key(False)
     use_hf_tp_plan: bool = key(False)
 
@@ -90,7 +90,7 @@ class Checkpoint:
 
     enabled: bool = key(True)
     checkpoint_dir: str | None = key(None)
-    model_save_format: str = key("torch_save", choices=("torch_save",))
+    model_save_format: str = key("safetensors", choices=("safetensors", "torch_save"))
     save_consolidated: bool = key(False)
     keep_last: int = key(1, minimum=1)
 
@@ -175,13 +175,14 @@ class LossFn:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """An optimizer of torch.optim."""
+    """An optimizer of torch.optim; `others` are the keys that only some of them take."""
 
     _target_: str = key("torch.optim.AdamW")
     lr: float = key(1e-3, above=0)
-    betas: tuple[float, float] = key((0.9, 0.95), minimum=0, below=1)
-    eps: float = key(1e-8, above=0)
-    weight_decay: float = key(0.01, minimum=0)
+    betas: tuple[float, float] | None = key(None, minimum=0, below=1)
+    eps: float | None = key(None, above=0)
+    weight_decay: float | None = key(None, minimum=0)
+    others: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import float8
 from float8.train import targets
 from float8.train.data_settings import check_data, check_data_targets, data_targets
 from float8.train.document import Document, Override, load_document
+from float8.train.optim import read_optimizer
 from float8.train.sections import (
     SECTIONS,
     Checkpoint,
@@ -71,9 +72,11 @@ class Settings:
 
     @property
     def checkpoint_dir(self) -> Path:
-        """Where checkpoints lie: `checkpoint.checkpoint_dir`, else inside the run's folder."""
+        """Where checkpoints lie: in the run's folder, unless the command line says otherwise."""
         own = self.checkpoint.checkpoint_dir
-        return Path(own) if own else self.output_dir / "checkpoints"
+        if own and self.document.from_command_line("checkpoint.checkpoint_dir"):
+            return Path(own)
+        return self.output_dir / (own or "checkpoints")
 
 
 def load_settings(
@@ -98,8 +101,11 @@ def load_settings(
     check_data_targets(document)
     native = float8.load_config(path, list(overrides))
     sections: dict[str, Any] = {
-        name: read_section(document, name, section) for name, section in SECTIONS.items()
+        name: read_section(document, name, section)
+        for name, section in SECTIONS.items()
+        if name != "optimizer"
     }
+    sections["optimizer"] = read_optimizer(document)
     if document.tree.get("validation_dataset") is None:
         sections["validation_dataset"] = None
     output_dir = read_scalar(document, "output_dir", str, None) or f"runs/{Path(path).stem}"
@@ -155,17 +161,35 @@ def _check_together(settings: Settings) -> None:
             f"a multiple of local_batch_size ({scheduler.local_batch_size})",
             describe(scheduler.global_batch_size),
         )
-    for size in ("dp_size", "tp_size", "cp_size", "pp_size", "dp_replicate_size"):
+    for size in ("tp_size", "cp_size", "pp_size"):
         value = getattr(settings.distributed, size)
         if value not in (None, 1):
             raise document.error(
-                f"distributed.{size}", "1 or null: one process so far", describe(value)
+                f"distributed.{size}", "1 or none: only data is parallel", describe(value)
             )
+    if settings.distributed.sequence_parallel:
+        raise document.error(
+            "distributed.sequence_parallel", "false: there is no tensor parallelism", "true"
+        )
+    _check_safe(settings)
     check_data(settings)
     model = settings.model
     if (model.pretrained_model_name_or_path is None) == (not model.config):
         raise document.error(
             "model", "either config or pretrained_model_name_or_path", "both or neither"
+        )
+
+
+def _check_safe(settings: Settings) -> None:
+    """What only the person at the command line may decide, not a file from somewhere."""
+    document, folder = settings.document, settings.checkpoint.checkpoint_dir
+    if folder is None or document.from_command_line("checkpoint.checkpoint_dir"):
+        return
+    if Path(folder).is_absolute() or ".." in Path(folder).parts:
+        raise document.error(
+            "checkpoint.checkpoint_dir",
+            "a folder in output_dir; elsewhere by --checkpoint.checkpoint_dir on the command line",
+            f"`{folder}`",
         )
 
 

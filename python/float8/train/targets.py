@@ -11,9 +11,17 @@ from float8.train.document import Document
 _AUTO = ("transformers.AutoModelForCausalLM", "nemo_automodel.NeMoAutoModelForCausalLM")
 
 MODEL = {f"{owner}.{how}": how for owner in _AUTO for how in ("from_config", "from_pretrained")}
-OPTIMIZER = {"torch.optim.Adam": "Adam", "torch.optim.AdamW": "AdamW"}
+# Not LBFGS, which wants a closure; nor those that want gradients or weights of one kind.
+OPTIMIZER = {
+    f"torch.optim.{name}": name
+    for name in (
+        "Adam", "AdamW", "Adadelta", "Adagrad", "Adamax", "ASGD", "NAdam", "RAdam",
+        "RMSprop", "Rprop", "SGD",
+    )
+}  # fmt: skip
 DATALOADER = {"torchdata.stateful_dataloader.StatefulDataLoader": "StatefulDataLoader"}
 RNG = {"nemo_automodel.components.training.rng.StatefulRNG": "rng"}
+DISTRIBUTED = {"nemo_automodel.components.distributed.fsdp2.FSDP2Manager": "fsdp2"}
 LOSS = {
     "torch.nn.CrossEntropyLoss": "cross_entropy",
     "nemo_automodel.components.loss.masked_ce.MaskedCrossEntropy": "cross_entropy",

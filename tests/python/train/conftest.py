@@ -63,14 +63,19 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def write_config(folder: Path, text: str) -> Path:
+    """Writes a configuration, and a text that makes 9 rows of 32 tokens."""
+    lines = [json.dumps({"text": f"document {i}: " + "words and " * i}) for i in range(7)]
+    (folder / "text.jsonl").write_text("\n".join(lines) + "\n")
+    path = folder / "tiny.yaml"
+    path.write_text(textwrap.dedent(text).format(folder=folder))
+    return path
+
+
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    """A tiny configuration whose text makes 9 rows: some 2 steps of 4 rows per epoch."""
-    lines = [json.dumps({"text": f"document {i}: " + "words and " * i}) for i in range(7)]
-    (tmp_path / "text.jsonl").write_text("\n".join(lines) + "\n")
-    path = tmp_path / "tiny.yaml"
-    path.write_text(textwrap.dedent(CONFIG).format(folder=tmp_path))
-    return path
+    """A tiny configuration: some 2 steps of 4 rows per epoch."""
+    return write_config(tmp_path, CONFIG)
 
 
 @pytest.fixture

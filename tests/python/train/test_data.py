@@ -6,45 +6,65 @@ from itertools import islice
 
 import pytest
 
-from float8.train.data import EpochSampler, endless, load_rows, make_loader
+from float8.train.data import EpochSampler, load_rows, make_loader, validation_batches
+from float8.train.packing import IGNORED
+from float8.train.ranks import Ranks
 from float8.train.settings import load_settings
 
 
+def take(count, *arguments, **keys):
+    return list(islice(EpochSampler(*arguments, **keys), count))
+
+
 def test_each_epoch_is_another_permutation_of_all_rows():
-    sampler = EpochSampler(10, seed=1, shuffle=True)
-    first, second = list(sampler), list(sampler)
+    both = take(20, 10, seed=1, shuffle=True)
+    first, second = both[:10], both[10:]
     assert sorted(first) == sorted(second) == list(range(10))
     assert first != second
-    assert first == list(EpochSampler(10, seed=1, shuffle=True))
-    assert first != list(EpochSampler(10, seed=2, shuffle=True))
-    assert list(EpochSampler(3, seed=1, shuffle=False)) == [0, 1, 2]
+    assert first == take(10, 10, seed=1, shuffle=True)
+    assert first != take(10, 10, seed=2, shuffle=True)
+    assert take(5, 3, seed=1, shuffle=False) == [0, 1, 2, 0, 1]
 
 
-def test_ranks_share_an_epoch_without_overlap():
-    shares = [list(EpochSampler(11, 5, True, rank, 3)) for rank in range(3)]
-    assert [len(share) for share in shares] == [3, 3, 3]
-    assert len({row for share in shares for row in share}) == 9
+@pytest.mark.parametrize("world", [2, 3])
+def test_ranks_take_the_rows_that_one_process_takes(world):
+    """In each global batch, over the border between two epochs too."""
+    whole = take(12 * 3, 11, seed=5, shuffle=True)
+    shares = [take(12 * 3 // world, 11, 5, True, rank, world) for rank in range(world)]
+    each = 12 // world
+    for step in range(3):
+        rows = [row for share in shares for row in share[step * each : (step + 1) * each]]
+        assert sorted(rows) == sorted(whole[step * 12 : (step + 1) * 12])
 
 
 def rows_of(batches, count):
     return [batch["input_ids"].tolist() for batch in islice(batches, count)]
 
 
-@pytest.mark.parametrize("taken", range(1, 10))  # two epochs of 4 batches, and a bit
-def test_a_loader_goes_on_where_its_state_was_taken(config, taken):
+@pytest.mark.parametrize("taken", range(1, 6))  # of 4 rows each, from 9: two epochs and a bit
+def test_a_loader_goes_on_after_so_many_steps(config, taken):
     settings = load_settings(str(config))
     rows = load_rows(settings, "dataset")
-    assert len(rows) // 2 == 4, "the fixture's text has changed"
-    whole = rows_of(endless(make_loader(settings, rows)), 12)
+    assert len(rows) == 9, "the fixture's text has changed"
+    whole = rows_of(make_loader(settings, rows, Ranks(), 0), 12)
+    after = rows_of(make_loader(settings, rows, Ranks(), taken), 12 - 2 * taken)
+    assert after == whole[2 * taken :]
 
-    loader = make_loader(settings, rows)
-    batches = endless(loader)
-    before = rows_of(batches, taken)
-    state = loader.state_dict()
-    resumed = make_loader(settings, rows)
-    resumed.load_state_dict(state)
-    after = rows_of(endless(resumed), 12 - taken)
-    assert before + after == whole
+
+@pytest.mark.parametrize("world", [1, 2, 3, 8])
+def test_validation_takes_every_row_once_in_as_many_batches_on_each_rank(config, world):
+    settings = load_settings(str(config))
+    rows = load_rows(settings, "dataset")
+    shares = [list(validation_batches(settings, rows, Ranks(rank, world))) for rank in range(world)]
+    assert len({len(share) for share in shares}) == 1
+    counted = [
+        row.tolist()
+        for share in shares
+        for batch in share
+        for row, labels in zip(batch["input_ids"], batch["labels"], strict=True)
+        if (labels != IGNORED).any()
+    ]
+    assert sorted(counted) == sorted(rows[index]["input_ids"].tolist() for index in range(9))
 
 
 def test_too_little_text_is_an_error(cli, config):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from run_files import losses
+from run_files import losses, saved_weights
 
 from float8.train import device, loop
 from float8.train.checkpoint import list_checkpoints
@@ -97,7 +97,7 @@ def test_float32_weights_train_with_bf16_products(cli, config, run):
     assert result.status == 0, result.err
     for name in ("bf16", "fp8"):
         assert losses(run, name)[-1] < losses(run, name)[0]
-        state = torch.load(run / "checkpoints" / name / "step_6" / "model.pt", weights_only=True)
+        state = saved_weights(run / "checkpoints" / name / "step_6")
         assert {tensor.dtype for tensor in state.values()} == {torch.float32}
     assert losses(run, "bf16") != losses(run, "fp8")
 
@@ -302,7 +302,7 @@ def test_a_full_disk_is_one_line_and_leaves_the_checkpoint_before(cli, config, t
         assert result.err.count("\n") == 1
         left = list_checkpoints(disk / "run" / "checkpoints" / "bf16")
         assert left
-        assert all((path / "trainer.pt").exists() for path in left)
+        assert all((path / "trainer.json").exists() for path in left)
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
@@ -331,5 +331,5 @@ def test_a_consolidated_model_can_be_loaded(cli, config, run):
     assert cli("train", config, *words).status == 0
     folder = run / "checkpoints" / "fp8"
     model = AutoModelForCausalLM.from_pretrained(folder / "consolidated", dtype=torch.bfloat16)
-    trained = torch.load(folder / "step_6" / "model.pt", weights_only=True)
+    trained = saved_weights(folder / "step_6")
     assert all(torch.equal(model.state_dict()[name], trained[name]) for name in trained)

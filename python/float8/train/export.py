@@ -1,0 +1,47 @@
+"""The trained model as a folder that transformers' `from_pretrained` loads, in BF16."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.distributed.tensor import DTensor
+
+from float8.train.model import meta_model
+from float8.train.state import model_state
+
+if TYPE_CHECKING:
+    from float8.train.ranks import Ranks
+    from float8.train.settings import Settings
+
+
+def export(model: Any, settings: Settings, config: Any, folder: Path, ranks: Ranks) -> None:
+    """Gathers the weights, one after the other, and writes them from rank 0; all ranks must call.
+
+    Written aside and renamed: an earlier export is there until the new one is whole.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    whole: dict[str, torch.Tensor] = {}
+    for name, tensor in model_state(model).items():
+        full = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        if ranks.main:
+            dtype = torch.bfloat16 if full.is_floating_point() else full.dtype
+            whole[name] = full.detach().to("cpu", dtype)
+    if not ranks.main:
+        return
+    from transformers.utils.logging import disable_progress_bar
+
+    aside = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(aside, ignore_errors=True)
+    # From a model that was neither sharded nor converted: what transformers writes beside the
+    # weights then names its own classes.
+    original: Any = meta_model(settings, config)
+    original.to(torch.bfloat16)
+    disable_progress_bar()
+    original.save_pretrained(aside, state_dict=whole)
+    shutil.rmtree(folder, ignore_errors=True)
+    aside.rename(folder)
