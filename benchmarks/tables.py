@@ -97,6 +97,17 @@ def import_time(records: list[Record]) -> Rows:
     return rows
 
 
+def data_loading(records: list[Record]) -> Rows:
+    """Tokens per second of each part of the way from rows to batches."""
+    rows = [["rows", "layout", "made, tokens/s", "tokenized one by one", "opened, s", "drawn"]]
+    for r in records:
+        s, speed = r["subject"], r["tokens_per_second"]
+        shown = [f"{speed[name]:,}" for name in ("make", "one_by_one", "draw")]
+        opened = spread(r["seconds"]["open"], digits=3)
+        rows.append([s["rows"], s["layout"], *shown[:2], opened, shown[2]])
+    return rows
+
+
 def host(records: list[Record]) -> Rows:
     """Microseconds of a tiny layer's call."""
     rows = [["call", "us", "nn.Linear, us", "ours / nn.Linear"]]
@@ -153,6 +164,7 @@ TABLES: dict[str, tuple[str, Callable[[list[Record]], Rows]]] = {
     "casts": ("casts", casts),
     "conversion": ("conversion", conversion),
     "import_time": ("import_time", import_time),
+    "data_loading": ("data_loading", data_loading),
     "host": ("host", host),
     "host_instructions": ("host_instructions", host_instructions),
     "numerics": ("numerics", numerics),
