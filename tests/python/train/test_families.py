@@ -12,7 +12,9 @@ from tiny_tokenizer import save_tokenizer
 
 import float8
 from float8.train.model import meta_model, read_model_config
+from float8.train.packing import lay_out
 from float8.train.settings import load_settings
+from float8.train.tokenizer import ByteTokenizer
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 SIZES = {
@@ -119,3 +121,25 @@ def test_a_recipe_trains_a_tiny_model_of_its_family(folders, name, cli, tmp_path
         assert len(curve) == 3
         # The casts' noise over three steps, which take 0.5 off a loss of 5.7, was at most 0.0075.
         assert curve == pytest.approx(bf16, abs=0.03)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_packed_document_gets_the_same_logits_as_alone(name):
+    from transformers import CONFIG_MAPPING, AutoModelForCausalLM
+
+    kind, more = FAMILIES[name]
+    torch.manual_seed(0)
+    # Large weights, so that a leak would be large too.
+    config = CONFIG_MAPPING[kind](**SIZES, **more, initializer_range=0.3)
+    model = AutoModelForCausalLM.from_config(config).train()
+    pairs = [("", text) for text in ("the first document", "the second one", "and a third")]
+    rows = lay_out(ByteTokenizer().encode(pairs, end=True), 40, split=False)
+    batch = rows.collate([rows[index] for index in range(len(rows))])
+    given = {key: batch[key] for key in ("input_ids", "position_ids")}
+    with torch.no_grad():
+        packed = model(**given, use_cache=False).logits
+        for row, start, size in ((0, 0, 19), (0, 19, 15), (1, 0, 12)):
+            place = slice(start, start + size)
+            alone = model(batch["input_ids"][row : row + 1, place], use_cache=False).logits[0]
+            # float32 sums in another order, over logits of the order of 10.
+            torch.testing.assert_close(packed[row, place], alone, rtol=1e-4, atol=1e-4)
