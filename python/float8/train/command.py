@@ -7,6 +7,7 @@ alone can be compared too, and a checkpoint holds one model.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import statistics
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 
 import float8
+from float8.config import Fp8Config
 from float8.train.checkpoint import list_checkpoints, step_of
 from float8.train.console import View
 from float8.train.data import load_rows
@@ -122,7 +124,7 @@ def _train_one(job: Job, config: Any, name: str, resume: bool) -> None:
     single = ranks.world == 1
     model: Any = build_model(settings, config, job.device) if single else skeleton(settings, config)
     if name == "fp8":
-        model = float8.plan_conversion(model, config=settings.fp8).apply()
+        model = float8.plan_conversion(model, config=_fp8_of(settings, single)).apply()
     if settings.compile.enabled:
         blocks = compile_blocks(model, settings.compile)
         job.view.line(f"{name}: {blocks} blocks compiled one by one, at their first step")
@@ -140,6 +142,17 @@ def _train_one(job: Job, config: Any, name: str, resume: bool) -> None:
         exported = settings.checkpoint_dir / name / "consolidated"
         export(model, settings, config, exported, ranks)
         job.view.line(f"{name}: model for from_pretrained in {exported}")
+
+
+def _fp8_of(settings: Settings, single: bool) -> Fp8Config:
+    """Without FSDP2 the all-gather has no effect: plain weights, which can be cached."""
+    if not single:
+        return settings.fp8
+    return dataclasses.replace(
+        settings.fp8,
+        enable_fsdp_float8_all_gather=False,
+        precompute_float8_dynamic_scale_for_fsdp=False,
+    )
 
 
 def _is_finished(job: Job, name: str) -> bool:

@@ -11,6 +11,7 @@ from tiny_tokenizer import save_tokenizer
 
 from float8.train.data import load_rows, validation_batches
 from float8.train.packing import IGNORED
+from float8.train.ranks import Ranks
 from float8.train.settings import load_settings
 
 RECIPE = """\
@@ -124,12 +125,12 @@ def test_unpacked_batches_are_padded_as_the_reference_pads(recipe, folder):
     assert len(rows) == 40
     assert sizes.unique().numel() > 1
     assert rows.longest == -(-int(sizes.max()) // 16) * 16
-    shapes = {tuple(b["labels"].shape) for b in validation_batches(settings, held_out)}
+    shapes = {tuple(b["labels"].shape) for b in validation_batches(settings, held_out, Ranks())}
     widest = int(held_out.starts.diff().max())
     assert shapes == {(2, widest), (1, widest)}  # no multiple: its loader has no such key
     own = load_settings(str(recipe(0)), [("validation_dataset.pad_to_max_length", "false")])
     rows = load_rows(own, "validation_dataset")
-    widths = [b["labels"].shape[1] for b in validation_batches(own, rows)]
+    widths = [b["labels"].shape[1] for b in validation_batches(own, rows, Ranks())]
     sizes = rows.starts.diff().tolist()
     assert widths == [max(sizes[:2]), max(sizes[2:4]), sizes[4]]
 
@@ -143,7 +144,7 @@ def test_packing_does_not_change_the_loss(recipe, folder):
     for length in (0, 64):
         settings = load_settings(str(recipe(length)))
         total, targets = 0.0, 0
-        for batch in validation_batches(settings, load_rows(settings, "dataset")):
+        for batch in validation_batches(settings, load_rows(settings, "dataset"), Ranks()):
             with torch.no_grad():
                 given = {name: batch[name] for name in ("input_ids", "position_ids")}
                 logits = model(**given, use_cache=False).logits
