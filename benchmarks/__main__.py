@@ -11,7 +11,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 SCRIPTS = ("layer", "casts", "conversion", "import_time", "data_loading", "host")
-SLOW = ("quickstart", "host_instructions", "loss_parity", "numerics")  # only by name
+SLOW = ("quickstart", "host_instructions", "loss_parity", "numerics", "trainer")  # only by name
 
 
 def main(names: list[str]) -> int:

@@ -89,6 +89,25 @@ def host_instructions(records: list[Record]) -> Rows:
     return rows
 
 
+def trainer(records: list[Record]) -> Rows:
+    """What the training command adds."""
+    rows = [["what", "figure", "goal"]]
+    for r in records:
+        what = r["subject"]["what"]
+        if what == "start":
+            figure = f"{spread(r['beyond_imports'], digits=1)} s beyond imports"
+            goal = f"{r['goals']['start_beyond_imports_seconds']:.0f} s"
+            rows.append(["start to first step", figure, goal])
+        elif what == "step":
+            goal = f"{r['goals']['step_over_bare']:.2f}"
+            rows.append(["a step, of a bare loop's", spread(r["of_bare"], digits=3), goal])
+        else:
+            name = f"{r['subject']['run']}, 2 processes - 1, {r['subject']['steps']} steps"
+            last, most = r["final_difference"], r["largest_difference"]
+            rows.append([name, f"last 10 steps {last:+.4f}, largest {most:+.4f}", ""])
+    return rows
+
+
 def import_time(records: list[Record]) -> Rows:
     """Seconds that an import takes."""
     rows = [["import torch, s", "import float8 after it, s"]]
@@ -170,4 +189,5 @@ TABLES: dict[str, tuple[str, Callable[[list[Record]], Rows]]] = {
     "numerics": ("numerics", numerics),
     "numerics_products": ("numerics", numerics_products),
     "quickstart": ("quickstart", quickstart),
+    "trainer": ("trainer", trainer),
 }

@@ -24,12 +24,18 @@ from float8.train.data import load_rows
 from float8.train.device import choose_device
 from float8.train.export import export
 from float8.train.failures import explained_memory
-from float8.train.folder import run_folder
+from float8.train.folder import check_room, run_folder
 from float8.train.interrupt import StopRequest
 from float8.train.job import Job
 from float8.train.loop import Run
 from float8.train.metrics import Row, read_metrics
-from float8.train.model import build_model, check_sizes, compile_blocks, read_model_config
+from float8.train.model import (
+    build_model,
+    check_sizes,
+    compile_blocks,
+    meta_model,
+    read_model_config,
+)
 from float8.train.packing import PackedRows
 from float8.train.picture import draw_losses
 from float8.train.plan import show_plan
@@ -69,7 +75,11 @@ def _train(settings: Settings, resume: bool, skip_nan: bool, ranks: Ranks) -> No
     check_sizes(settings, config)
     show_plan(settings, config, view)
     device = choose_device(settings, view, ranks.local_rank)
-    with _folder(settings, resume, view, ranks) as folder, StopRequest(ranks.main) as stop:
+    parameters = sum(each.numel() for each in meta_model(settings, config).parameters())
+    with (
+        _folder(settings, resume, view, ranks, parameters) as folder,
+        StopRequest(ranks.main) as stop,
+    ):
         job = Job(settings, device, rows, held_out, view, stop, ranks, skip_nan)
         _describe(job)
         names = run_names(settings)
@@ -93,21 +103,29 @@ def _load_all_rows(settings: Settings, ranks: Ranks) -> tuple[PackedRows, Packed
     held_out = load_rows(settings, "validation_dataset") if settings.validation_dataset else None
     if ranks.main:
         ranks.agree()
-    needed = settings.step_scheduler.local_batch_size * ranks.world
-    if len(rows) < needed:
-        raise settings.document.error(
-            "dataset", f"{needed} rows (local_batch_size for each of {ranks.world} processes)",
-            f"{len(rows)} rows",
-        )  # fmt: skip
+    check_rows(settings, len(rows), ranks.world)
     return rows, held_out
 
 
+def check_rows(settings: Settings, rows: int, world: int) -> None:
+    """Raises ConfigError where there are not enough rows for one microbatch of each process."""
+    needed = settings.step_scheduler.local_batch_size * world
+    if rows < needed:
+        raise settings.document.error(
+            "dataset", f"{needed} rows (local_batch_size for each of {world} processes)",
+            f"{rows} rows",
+        )  # fmt: skip
+
+
 @contextmanager
-def _folder(settings: Settings, resume: bool, view: View, ranks: Ranks) -> Iterator[Path]:
+def _folder(
+    settings: Settings, resume: bool, view: View, ranks: Ranks, parameters: int
+) -> Iterator[Path]:
     """The run's folder, which rank 0 makes ready and locks while the others wait."""
     with contextlib.ExitStack() as stack:
         if ranks.main:
             stack.enter_context(run_folder(settings, resume, view))
+            check_room(settings, parameters)
         ranks.agree()
         yield settings.output_dir
 
@@ -132,8 +150,7 @@ def _train_one(job: Job, config: Any, name: str, resume: bool) -> None:
         shard_model(model, settings, make_mesh(settings, ranks, job.device))
         with explained_memory(settings, model):
             fill(model, settings, config, ranks, job.device)
-    # What is drawn from here on (dropout) differs from rank to rank, or not, as `rng.ranked` says.
-    torch.manual_seed(settings.rng.seed + (ranks.rank if settings.rng.ranked else 0))
+    seed_draws(settings, ranks)
     run = Run(job, name, model, resume)
     if run.step:
         job.view.line(f"{name}: going on after step {run.step}")
@@ -153,6 +170,11 @@ def _fp8_of(settings: Settings, single: bool) -> Fp8Config:
         enable_fsdp_float8_all_gather=False,
         precompute_float8_dynamic_scale_for_fsdp=False,
     )
+
+
+def seed_draws(settings: Settings, ranks: Ranks) -> None:
+    """What is drawn from here on (dropout) differs from rank to rank, or not: `rng.ranked`."""
+    torch.manual_seed(settings.rng.seed + (ranks.rank if settings.rng.ranked else 0))
 
 
 def _is_finished(job: Job, name: str) -> bool:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.distributed.tensor import DTensor
 
-from float8.train.model import meta_model
+from float8.train.model import cast_parameters, meta_model
 from float8.train.state import model_state
+from float8.train.tokenizer import HubTokenizer, load_tokenizer
 
 if TYPE_CHECKING:
     from float8.train.ranks import Ranks
@@ -40,8 +41,11 @@ def export(model: Any, settings: Settings, config: Any, folder: Path, ranks: Ran
     # From a model that was neither sharded nor converted: what transformers writes beside the
     # weights then names its own classes.
     original: Any = meta_model(settings, config)
-    original.to(torch.bfloat16)
-    disable_progress_bar()
+    cast_parameters(original, torch.bfloat16)
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     original.save_pretrained(aside, state_dict=whole)
+    tokenizer = load_tokenizer(settings)
+    if isinstance(tokenizer, HubTokenizer):
+        tokenizer.save(aside)
     shutil.rmtree(folder, ignore_errors=True)
     aside.rename(folder)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +44,34 @@ def run_folder(settings: Settings, resume: bool, view: View) -> Iterator[Path]:
             view.line(f"moved the earlier run to {moved}")
         folder.mkdir(exist_ok=True)
         yield folder
+
+
+def check_room(settings: Settings, parameters: int) -> None:
+    """Tries the folder of the checkpoints, before time is spent on what could not be kept.
+
+    Args:
+        settings: where it is, and in which dtype the weights are.
+        parameters: how many values one checkpoint has of each kind: the weights and, as a rule, two
+            of the optimizer's.
+
+    Raises:
+        OSError: the folder cannot be made or written.
+        TrainError: the disk has no room for one checkpoint.
+    """
+    if not settings.checkpoint.enabled:
+        return
+    folder = settings.checkpoint_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+    size = 3 * parameters * (4 if settings.model.torch_dtype == "float32" else 2)
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise TrainError(
+            f"a checkpoint takes about {size / 2**30:.1f} GiB, and {folder} has "
+            f"{free / 2**30:.1f} GiB left; free some space, or set --checkpoint.checkpoint_dir, or "
+            "checkpoint.enabled to false"
+        )
 
 
 def _occupied(folder: Path) -> bool:

@@ -21,6 +21,8 @@ from float8.train.errors import WorkerError
 
 _LAUNCHER = "FLOAT8_LAUNCHER"
 _PR_SET_PDEATHSIG = 1
+# How torch says that another process is gone.
+_COMPLAINTS = ("gloo", "Connection", "DistBackendError", "DistNetworkError", "DistStoreError")
 _ERROR_FILE = "TORCHELASTIC_ERROR_FILE"
 
 
@@ -103,19 +105,24 @@ class _Forwarding:
 
 
 def _first_error(failures: dict[int, Any]) -> WorkerError:
-    """The error of the process that failed first, in its own words where it left any.
+    """The error that came first, in the words of the process that failed.
 
-    One that was ended from outside left none, and the others' errors are about its silence.
+    After it the agent has ended the others, and before that they may have complained about the
+    silence of the one that failed. So first come errors of a process's own, then deaths without
+    words (by the kernel, or a crash), then complaints, and last those that the agent has ended.
     """
-    left: list[tuple[float, WorkerError]] = []
+    found: list[tuple[int, float, WorkerError]] = []
     for failure in failures.values():
         try:
             with open(failure.error_file, encoding="utf-8") as file:
                 kept = json.load(file)["float8"]
-            left.append((kept["time"], WorkerError(kept["text"], kept["status"])))
+            complaint = any(part in kept["text"] for part in _COMPLAINTS)
+            error = WorkerError(kept["text"], kept["status"])
+            found.append((2 if complaint else 0, kept["time"], error))
         except (OSError, ValueError, KeyError, TypeError):
-            left.append((0.0, _without_words(failure)))
-    return min(left, key=lambda each: each[0])[1]
+            ended = failure.exitcode == -signal.SIGTERM
+            found.append((3 if ended else 1, 0.0, _without_words(failure)))
+    return min(found, key=lambda each: each[:2])[2]
 
 
 def _without_words(failure: Any) -> WorkerError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from float8.train.checkpoint import (
     restore_random,
     step_of,
 )
+from float8.train.console import StepView
 from float8.train.data import make_loader, validation_batches
 from float8.train.errors import RunStoppedError, TrainError
 from float8.train.failures import explained_memory, where_not_finite
@@ -84,10 +86,7 @@ class Run:
             job.view.progress(self.name, self.step, job.total_steps) as progress,
         ):
             while self.step < job.total_steps:
-                values, stop = self._take_step(batches)
-                log.add(self.step, **values)
-                if "loss" in values:
-                    progress.show(self.step, values)
+                stop = self.advance(batches, log, progress)
                 last = self.step == job.total_steps
                 if job.validation_rows and (last or due(scheduler.val_every_steps, self.step)):
                     log.add(self.step, validation_loss=self._validate())
@@ -97,6 +96,14 @@ class Run:
                     self.saver.wait()
                     raise RunStoppedError(self._where_to_go_on(saved))
             self.saver.wait()
+
+    def advance(self, batches: Iterator[Batch], log: MetricsLog, progress: StepView) -> bool:
+        """Takes one step and reports on it; returns whether some rank was asked to stop."""
+        values, stop = self._take_step(batches)
+        log.add(self.step, **values)
+        if "loss" in values:
+            progress.show(self.step, values)
+        return stop
 
     def _cached_weights(self) -> contextlib.AbstractContextManager[None]:
         """Several microbatches read the same weights: their FP8 copies are made once.

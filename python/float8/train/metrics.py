@@ -1,10 +1,12 @@
-"""One run's numbers: JSON lines that anything can read, and TensorBoard beside them."""
+"""One run's numbers: JSON lines that anything can read; TensorBoard and W&B beside them."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from float8.train.settings import as_plain
 
 if TYPE_CHECKING:
     from float8.train.job import Job
@@ -29,6 +31,32 @@ def read_metrics(output_dir: Path, run: str) -> list[Row]:
         except ValueError:
             break
     return rows
+
+
+def start_wandb(job: Job, run: str) -> Any:
+    """A run of Weights & Biases where the section `wandb` asks for one and the package is there.
+
+    Its files stay in the run's folder.
+    """
+    options = job.settings.wandb
+    if options is None:
+        return None
+    try:
+        import wandb  # type: ignore[import-not-found, unused-ignore]
+    except ModuleNotFoundError:
+        job.view.line("wandb: the package is not installed (pip install wandb); nothing is sent")
+        return None
+    folder = job.settings.output_dir / (options.save_dir or "")
+    folder.mkdir(parents=True, exist_ok=True)
+    return wandb.init(
+        project=options.project,
+        entity=options.entity,
+        name=f"{options.name or job.settings.output_dir.name}-{run}",
+        mode=options.mode,
+        dir=str(folder),
+        config=as_plain(job.settings),
+        reinit="finish_previous",
+    )
 
 
 class MetricsLog:
@@ -59,6 +87,8 @@ class MetricsLog:
             str(output_dir / "tensorboard" / run), purge_step=after_step + 1 if after_step else None
         )
 
+        self._wandb = start_wandb(job, run)
+
     def add(self, step: int, **values: float) -> None:
         """Writes one row, visible to readers at once.
 
@@ -71,6 +101,8 @@ class MetricsLog:
         self.rows.append(row)
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
+        if self._wandb is not None:
+            self._wandb.log(values, step=step)
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
 
@@ -80,6 +112,8 @@ class MetricsLog:
             return
         self._file.close()
         self._board.close()
+        if self._wandb is not None:
+            self._wandb.finish()
 
     def __enter__(self) -> MetricsLog:
         return self

@@ -149,9 +149,16 @@ def build_model(
             raise _cannot_be_had(settings, error) from error
     else:
         # Made in float32 and rounded once, so that the dtype does not change the random numbers.
-        model = _from_config(settings, config).to(dtype)
+        model = _from_config(settings, config)
+        cast_parameters(model, dtype)
     ready: PreTrainedModel = model.to(device).train()
     return ready
+
+
+def cast_parameters(model: nn.Module, dtype: torch.dtype) -> None:
+    """Rounds the parameters alone: rotary frequencies stay float32, as `from_pretrained` has it."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
 
 
 def _cannot_be_had(settings: Settings, error: Exception) -> Exception:

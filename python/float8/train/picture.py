@@ -1,8 +1,9 @@
-"""The picture of the loss curves."""
+"""The picture of the loss curves and the speed."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from float8.train.metrics import Row
 
@@ -20,7 +21,7 @@ def smooth(values: list[float], window: int) -> list[float]:
 
 
 def draw_losses(path: Path, title: str, runs: dict[str, list[Row]]) -> None:
-    """Draws all runs' losses over the steps, and below, with two runs, their difference.
+    """Draws all runs' losses over the steps; below, with two runs, their difference; and tokens/s.
 
     Args:
         path: the PNG to write.
@@ -33,12 +34,12 @@ def draw_losses(path: Path, title: str, runs: dict[str, list[Row]]) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    figure = Figure(figsize=(8, 6.5), layout="constrained")
     FigureCanvasAgg(figure)
     curves = {name: [row for row in rows if "loss" in row] for name, rows in runs.items()}
     two = len(curves) == 2
-    axes = figure.subplots(2 if two else 1, 1, sharex=True, squeeze=False,
-                           height_ratios=[3, 1] if two else [1])  # fmt: skip
+    axes = figure.subplots(3 if two else 2, 1, sharex=True, squeeze=False,
+                           height_ratios=[3, 1, 1] if two else [3, 1])  # fmt: skip
     top = axes[0][0]
     for name, rows in curves.items():
         steps, losses = [row["step"] for row in rows], [row["loss"] for row in rows]
@@ -61,10 +62,21 @@ def draw_losses(path: Path, title: str, runs: dict[str, list[Row]]) -> None:
     top.legend()
     if two:
         _draw_difference(axes[1][0], curves["bf16"], curves["fp8"])
+    _draw_speed(axes[-1][0], curves)
     axes[-1][0].set_xlabel("step")
     aside = path.with_suffix(".tmp.png")
     figure.savefig(aside, dpi=130)
     aside.replace(path)
+
+
+def _draw_speed(axes: Any, curves: dict[str, list[Row]]) -> None:
+    for name, rows in curves.items():
+        speeds = [row["tokens_per_second"] for row in rows]
+        axes.plot([row["step"] for row in rows], smooth(speeds, max(1, len(speeds) // 25)),
+                  color=_COLORS[name], linewidth=0.8)  # fmt: skip
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel("tokens/s")
+    axes.grid(alpha=0.3)
 
 
 def _draw_difference(axes: object, bf16: list[Row], fp8: list[Row]) -> None:

@@ -208,6 +208,17 @@ class Logging:
     health_every: int | None = key(None, minimum=1)
 
 
+@dataclass(frozen=True)
+class Wandb:
+    """Weights & Biases; the section's presence turns it on."""
+
+    project: str | None = key(None)
+    entity: str | None = key(None)
+    name: str | None = key(None)
+    mode: str | None = key(None, choices=("online", "offline", "disabled"))
+    save_dir: str | None = key(None)
+
+
 SECTIONS: dict[str, type] = {
     "step_scheduler": StepScheduler,
     "dist_env": DistEnv,
@@ -226,4 +237,5 @@ SECTIONS: dict[str, type] = {
     "lr_scheduler": LrScheduler,
     "clip_grad_norm": ClipGradNorm,
     "logging": Logging,
+    "wandb": Wandb,
 }

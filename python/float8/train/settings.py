@@ -30,6 +30,7 @@ from float8.train.sections import (
     Rng,
     StepScheduler,
     ValidationDataLoader,
+    Wandb,
 )
 from float8.train.validate import describe, read_scalar, read_section
 
@@ -68,6 +69,7 @@ class Settings:
     lr_scheduler: LrScheduler
     clip_grad_norm: ClipGradNorm
     logging: Logging
+    wandb: Wandb | None
     trust_remote_code: bool = False
 
     @property
@@ -106,8 +108,9 @@ def load_settings(
         if name != "optimizer"
     }
     sections["optimizer"] = read_optimizer(document)
-    if document.tree.get("validation_dataset") is None:
-        sections["validation_dataset"] = None
+    for name in ("validation_dataset", "wandb"):
+        if document.tree.get(name) is None:
+            sections[name] = None
     output_dir = read_scalar(document, "output_dir", str, None) or f"runs/{Path(path).stem}"
     settings = Settings(
         document=document,
@@ -182,15 +185,18 @@ def _check_together(settings: Settings) -> None:
 
 def _check_safe(settings: Settings) -> None:
     """What only the person at the command line may decide, not a file from somewhere."""
-    document, folder = settings.document, settings.checkpoint.checkpoint_dir
-    if folder is None or document.from_command_line("checkpoint.checkpoint_dir"):
-        return
-    if Path(folder).is_absolute() or ".." in Path(folder).parts:
-        raise document.error(
-            "checkpoint.checkpoint_dir",
-            "a folder in output_dir; elsewhere by --checkpoint.checkpoint_dir on the command line",
-            f"`{folder}`",
-        )
+    document, wandb = settings.document, settings.wandb
+    paths = {"checkpoint.checkpoint_dir": settings.checkpoint.checkpoint_dir}
+    paths |= {"wandb.save_dir": wandb.save_dir if wandb else None}
+    for key, path in paths.items():
+        if path is None or document.from_command_line(key):
+            continue
+        if Path(path).is_absolute() or ".." in Path(path).parts:
+            raise document.error(
+                key,
+                f"a folder in output_dir; elsewhere by --{key} on the command line",
+                f"`{path}`",
+            )
 
 
 def as_plain(settings: Settings) -> dict[str, Any]:

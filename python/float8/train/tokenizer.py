@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from itertools import chain
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -93,6 +94,10 @@ class HubTokenizer:
         )
         added = repr((self._before, self._after, self._end))
         self.fingerprint = hashlib.sha256((whole + added).encode()).hexdigest()
+
+    def save(self, folder: Path) -> None:
+        """Writes it where `from_pretrained` finds it."""
+        self._tokenizer.save_pretrained(folder)
 
     def encode(self, pairs: Sequence[Pair], end: bool) -> Documents:
         """See Tokenizer."""

@@ -18,7 +18,13 @@ from torch import nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
-from float8.train.model import build_model, meta_model, pretrained_folder, wants_pretrained
+from float8.train.model import (
+    build_model,
+    cast_parameters,
+    meta_model,
+    pretrained_folder,
+    wants_pretrained,
+)
 from float8.train.state import model_state, unwrapped
 
 if TYPE_CHECKING:
@@ -35,11 +41,9 @@ def skeleton(settings: Settings, config: Any) -> Any:
     The buffers that no file holds (rotary frequencies) are computed while the model is made; on
     meta they would be lost.
     """
-    dtype = getattr(torch, settings.model.torch_dtype)
     with _parameters_on_meta():
         model = meta_model(settings, config, device=torch.device("cpu"))
-    for parameter in model.parameters():
-        parameter.data = parameter.data.to(dtype)
+    cast_parameters(model, getattr(torch, settings.model.torch_dtype))
     return model.train()
 
 

@@ -1,0 +1,106 @@
+"""A loss that is not finite and memory that runs out: what is said, and what is kept."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from run_files import losses, saved_weights
+
+from float8.train import loop, step
+
+NAN = float("nan")
+WORDS = ("--bf16_baseline", "false")
+
+
+def before_step(monkeypatch, number, act):
+    """Calls `act(run)` before the step of this number."""
+    take = loop.Run._take_step
+
+    def taking(self, batches):
+        if self.step + 1 == number:
+            act(self)
+        return take(self, batches)
+
+    monkeypatch.setattr(loop.Run, "_take_step", taking)
+
+
+def test_a_weight_that_is_not_finite_is_named(cli, config, tmp_path, monkeypatch):
+    def spoil(run):
+        with torch.no_grad():
+            run.model.model.layers[0].mlp.up_proj.weight[3, 4] = NAN
+
+    before_step(monkeypatch, 3, spoil)
+    result = cli("train", config, *WORDS)
+    assert result.status == 1
+    assert "step 3 of the fp8 run: loss nan" in result.err
+    assert "weights that are not finite: model.layers.0.mlp.up_proj.weight;" in result.err
+    assert "first output that is not finite is that of model.layers.0.mlp.up_proj;" in result.err
+    assert "gradients that are not finite" in result.err
+    assert "--on-nan continue" in result.err
+    assert result.err.count("\n") == 1
+    assert len(losses(tmp_path / "run", "fp8")) == 2
+
+
+def test_a_gradient_that_is_not_finite_is_named(cli, config, monkeypatch):
+    def spoil(run):
+        gate = run.model.model.layers[0].mlp.gate_proj
+        gate.weight.register_hook(lambda gradient: gradient * NAN)
+
+    before_step(monkeypatch, 2, spoil)
+    result = cli("train", config, *WORDS, "--clip_grad_norm.max_norm", 1)
+    assert "gradient norm nan" in result.err
+    assert "gradients that are not finite: model.layers.0.mlp.gate_proj.weight; try" in result.err
+    assert "first output" not in result.err
+
+
+def test_on_nan_continue_leaves_the_step_out(cli, config, tmp_path, monkeypatch):
+    computed = step.Computation.loss_sum
+    calls = []
+
+    def sometimes(self, batch):
+        calls.append(1)
+        # Two microbatches a step: the fourth of them is in the second step.
+        return computed(self, batch) * (NAN if len(calls) == 4 else 1.0)
+
+    monkeypatch.setattr(step.Computation, "loss_sum", sometimes)
+    result = cli("train", config, *WORDS, "--on-nan", "continue")
+    assert result.status == 0, result.err
+    assert "left out step 2 of the fp8 run: loss nan" in result.out
+    run = tmp_path / "run"
+    rows = [json.loads(line) for line in (run / "fp8" / "metrics.jsonl").open()]
+    assert [row["step"] for row in rows if "loss" in row] == [1, 3, 4, 5, 6]
+    assert [row["step"] for row in rows if row.get("skipped")] == [2]
+    trained = saved_weights(run / "checkpoints" / "fp8" / "step_6")
+    assert all(tensor.isfinite().all() for tensor in trained.values())
+
+
+def test_on_nan_takes_two_words(cli, config):
+    result = cli("train", config, "--on-nan", "ignore")
+    assert result.status == 2
+    assert "--on-nan takes stop or continue" in result.err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:116] DefaultCPUAllocator: can't allocate memory"
+        ),
+        MemoryError(),
+    ],
+)
+def test_out_of_memory_says_what_has_it_and_what_lowers_it(cli, config, monkeypatch, error):
+    def full(self, batch, inspected):
+        raise error
+
+    monkeypatch.setattr(step.Computation, "gradients", full)
+    result = cli("train", config, *WORDS, "--model.torch_dtype", "float32")
+    assert result.status == 1
+    assert "out of memory (weights " in result.err
+    for key in ("step_scheduler.local_batch_size", "packed_sequence.packed_sequence_size",
+                "model.torch_dtype bfloat16", "--nproc-per-node"):  # fmt: skip
+        assert key in result.err
+    assert result.err.count("\n") == 1
