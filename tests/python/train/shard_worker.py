@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from float8.train.console import View
 from float8.train.data import load_rows, make_loader
 from float8.train.interrupt import StopRequest
 from float8.train.job import Job
+from float8.train.loop import Run
 from float8.train.model import build_model, read_model_config
 from float8.train.ranks import Ranks, process_group
 from float8.train.settings import Settings, load_settings
@@ -101,6 +103,24 @@ def counted(name: str) -> Iterator[list[str]]:
         setattr(distributed, name, original)
 
 
+def check_precompute(settings: Settings, ranks: Ranks) -> None:
+    """`precompute_float8_dynamic_scale_for_fsdp`: after a step all scales are known."""
+    sums = {}
+    for precompute in (False, True):
+        fp8 = dataclasses.replace(settings.fp8, precompute_float8_dynamic_scale_for_fsdp=precompute)
+        chosen = dataclasses.replace(settings, fp8=fp8)
+        rows = load_rows(chosen, "dataset")
+        job = Job(chosen, CPU, rows, None, View(quiet=True), StopRequest(), ranks)
+        run = Run(job, "fp8", sharded(chosen, ranks), resume=False)
+        batches = iter(run.loader)
+        run._take_step(batches)
+        with counted("all_reduce") as calls:
+            run._take_step(batches)
+        sums[precompute] = len(calls)
+    # One for all seven weights instead of one for each (in the forward pass, and in the backward).
+    assert sums[True] <= sums[False] - 6, sums
+
+
 def check_random(settings: Settings, ranks: Ranks, ranked: bool) -> None:
     """`rng.ranked`: whether what is drawn while training differs from rank to rank."""
     from float8.train.command import seed_draws
@@ -140,5 +160,10 @@ def work(rank: int, folder: str) -> None:
                 load_settings(config, [("rng.ranked", str(ranked).lower())]), ranks, ranked
             )
         check_accumulation(load_settings(config, twelve), ranks)
+        check_precompute(
+            load_settings(
+                config, [*twelve, ("fp8.enable_fsdp_float8_all_gather", "true")]
+            ), ranks
+        )  # fmt: skip
         check_slices(load_settings(config, pretrained), ranks)
     assert not distributed.is_initialized()

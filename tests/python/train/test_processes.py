@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -191,17 +192,21 @@ def test_a_rank_that_fails_stops_the_others_and_its_error_is_shown_once(config, 
         assert (path / "rank_1.safetensors").exists()
 
 
-def test_ctrl_c_stops_all_ranks_after_a_step_and_resume_goes_on(two, config, folder):
-    output = folder / "interrupted"
-    words = ("train", config, *WORDS, "--output_dir", output, "--step_scheduler.max_steps", 200,
-             "--bf16_baseline", "false")  # fmt: skip
-    process = start(*words, processes=2)
+def wait_for_a_step(output, process):
     metrics = output / "fp8" / "metrics.jsonl"
     deadline = time.monotonic() + 120
     while not metrics.exists() or not metrics.read_text():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline, "no first step within two minutes"
         time.sleep(0.01)
+
+
+def test_ctrl_c_stops_all_ranks_after_a_step_and_resume_goes_on(two, config, folder):
+    output = folder / "interrupted"
+    words = ("train", config, *WORDS, "--output_dir", output, "--step_scheduler.max_steps", 200,
+             "--bf16_baseline", "false")  # fmt: skip
+    process = start(*words, processes=2)
+    wait_for_a_step(output, process)
     process.send_signal(signal.SIGINT)
     done = finish(process)
     assert done.status == 130, done.err
@@ -245,3 +250,23 @@ def test_a_number_of_processes_that_is_none(cli, config, value):
     result = cli("train", config, f"--nproc-per-node={value}")
     assert result.status == 2
     assert "a number of processes" in result.err
+
+
+def test_workers_stop_when_the_one_that_started_them_is_killed(config, folder):
+    output = folder / "orphans"
+    words = ("train", config, *WORDS, "--output_dir", output, "--step_scheduler.max_steps", 5000,
+             "--bf16_baseline", "false", "--checkpoint.enabled", "false")  # fmt: skip
+    process = start(*words, processes=2)
+    wait_for_a_step(output, process)
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 60
+    while True:  # the folder's lock is the sign: rank 0 holds it as long as it lives
+        with (output.parent / f".{output.name}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                assert time.monotonic() < deadline, "a worker went on for a minute"
+        time.sleep(0.05)
+    assert len(losses(output, "fp8")) < 5000
