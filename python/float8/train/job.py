@@ -48,7 +48,10 @@ def count_steps(settings: Settings, rows: int) -> int:
 
 
 # These may differ on --resume: they change how long a run goes on and what it writes.
-_FREE = ("checkpoint", "validation_dataset", "dist_env", "distributed", "logging", "wandb")
+_FREE = (
+    *("checkpoint", "validation_dataset", "validation_dataloader", "dist_env"),
+    *("distributed", "distributed_config", "logging", "wandb"),
+)
 _FREE_STEPS = ("max_steps", "num_epochs", "ckpt_every_steps", "val_every_steps")
 
 
