@@ -127,6 +127,20 @@ def data_loading(records: list[Record]) -> Rows:
     return rows
 
 
+def wire(records: list[Record]) -> Rows:
+    """Megabytes that a rank receives in a step."""
+    rows = [["ranks", "run", "all-gather, MB", "of BF16's", "reduce-scatter, MB", "all-reduces"]]
+    for r in records:
+        s, received = r["subject"], r["bytes_received"]
+        gathered, scattered = (
+            f"{received[name] / 1e6:.1f}" for name in ("all_gather", "reduce_scatter")
+        )
+        share = f"{r['all_gather_of_bf16']:.4f}"
+        calls = str(r["calls"].get("all_reduce", 0))
+        rows.append([str(s["ranks"]), s["run"], gathered, share, scattered, calls])
+    return rows
+
+
 def host(records: list[Record]) -> Rows:
     """Microseconds of a tiny layer's call."""
     rows = [["call", "us", "nn.Linear, us", "ours / nn.Linear"]]
@@ -185,6 +199,7 @@ TABLES: dict[str, tuple[str, Callable[[list[Record]], Rows]]] = {
     "import_time": ("import_time", import_time),
     "data_loading": ("data_loading", data_loading),
     "host": ("host", host),
+    "wire": ("wire", wire),
     "host_instructions": ("host_instructions", host_instructions),
     "numerics": ("numerics", numerics),
     "numerics_products": ("numerics", numerics_products),

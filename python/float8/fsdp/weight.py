@@ -214,6 +214,8 @@ class WeightWithDynamicFloat8CastTensor(torch.Tensor):
             `out`.
         """
         scale_inv, outer_size = metadata
+        if scale_inv.is_cuda:  # made in the stream of the all-gather, read in the layer's
+            scale_inv.record_stream(torch.cuda.current_stream(scale_inv.device))
         if out is not None:
             assert isinstance(out, GatheredFloat8Weight)
             out._scale_inv = scale_inv
@@ -228,7 +230,9 @@ class WeightWithDynamicFloat8CastTensor(torch.Tensor):
         return self._tensor.data_ptr()
 
     def untyped_storage(self) -> torch.UntypedStorage:
-        """The memory of the values."""
+        """The memory of the values: FSDP2 looks whether a shard still lies where it put it."""
+        if torch._guards.detect_fake_mode() is not None:  # a tracer describes both tensors apart
+            return super().untyped_storage()
         return self._tensor.untyped_storage()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
