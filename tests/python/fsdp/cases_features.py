@@ -74,6 +74,30 @@ def compiled_blocks(mesh):
     assert counters["stats"]["unique_graphs"] == 2, counters["stats"]  # no step compiled again
 
 
+@case(2)
+def compiled_optimizer_steps_are_seen(mesh):
+    """torch.compile's kernels write below all counters; the hook after a step is what sees them."""
+
+    def make(config):
+        torch.manual_seed(0)
+        return shard(convert(nn.Sequential(nn.Linear(32, 48)), config), mesh)
+
+    (x,) = batches(1)
+    results = []
+    for config in CONFIGS.values():
+        torch._dynamo.reset()
+        model = make(config)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+        optimizer.step = torch.compile(optimizer.step, backend="aot_eager")
+        for precompute in (True, False, True):
+            if precompute:
+                precompute_scales(model)
+            loss_of(model, x).backward()
+            optimizer.step()
+        results.append(model(x))
+    assert torch.equal(*results)
+
+
 def live_bytes(sizes):
     """Bytes of FP8 copies of weights with these numbers of values, found among all tensors."""
     found = {}
