@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,10 @@ __all__ = ["HealthReport", "OperandHealth", "inspect"]
 
 _OPERANDS = ("input", "weight", "grad_output")
 _TENSOR, _ROW = (0, 0), (1, 0)
+
+_amax = torch.ops.float8.amax.default
+_amax_to_scale = torch.ops.float8.amax_to_scale.default
+_cast_error = torch.ops.float8.cast_error.default
 
 
 @dataclass(frozen=True)
@@ -43,13 +48,20 @@ class OperandHealth:
     sqnr: float
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Measured:
     """One operand of one layer so far, on its device: nothing here waits for a GPU."""
 
     amax: torch.Tensor
     errors: torch.Tensor
     values: int
+
+    def __add__(self, other: _Measured) -> _Measured:
+        return _Measured(
+            torch.maximum(self.amax, other.amax),
+            self.errors + other.errors,
+            self.values + other.values,
+        )
 
 
 @dataclass
@@ -62,9 +74,16 @@ class HealthReport:
     @property
     def rows(self) -> list[OperandHealth]:
         """A row for each layer and operand that was computed in FP8 (this waits for the device)."""
+        if not self._measured:
+            return []
+        measured = self._measured.values()
+        # One copy to the host for all of them.
+        figures = torch.cat(
+            [torch.cat([m.amax.reshape(1).double(), m.errors]) for m in measured]
+        ).tolist()
         return [
-            OperandHealth(layer, operand, *_figures(measured))
-            for (layer, operand), measured in self._measured.items()
+            _row(layer, operand, m.values, *figures[5 * i : 5 * i + 5])
+            for i, ((layer, operand), m) in enumerate(self._measured.items())
         ]
 
     @property
@@ -135,67 +154,96 @@ def inspect(model: nn.Module, *, sample_rows: int = 32) -> Iterator[HealthReport
             "call convert_to_float8_training first"
         )
     report = HealthReport(len(layers))
+    meter = _Meter(report, sample_rows)
     with ExitStack() as stack:
         stack.enter_context(torch.compiler.set_stance("force_eager"))
         for name, layer in layers.items():
-            handle = layer.register_forward_hook(_forward_hook(report, name, sample_rows))
+            handle = layer.register_forward_hook(_forward_hook(meter, name))
             stack.callback(handle.remove)
         yield report
 
 
-def _forward_hook(
-    report: HealthReport, name: str, sample_rows: int
-) -> Callable[[nn.Module, tuple[torch.Tensor, ...], torch.Tensor], None]:
-    def measure(operand: str, x: torch.Tensor, layer: Float8Linear, cast: CastConfig) -> None:
-        if cast.scaling_type is ScalingType.DISABLED or x.numel() == 0:
-            return
-        power_of_two = layer.config.round_scales_to_power_of_2
-        new = _measure(x.detach(), cast, power_of_two, sample_rows)
-        if old := report._measured.get((name, operand)):
-            new.amax = torch.maximum(old.amax, new.amax)
-            new.errors += old.errors
-            new.values += old.values
-        report._measured[name, operand] = new
+class _Meter:
+    """Measures operands for one report."""
 
+    def __init__(self, report: HealthReport, sample_rows: int) -> None:
+        self._measured, self._sample_rows = report._measured, sample_rows
+        # The last input: the next layer may read the same one (q, k and v; gate and up). Not kept
+        # alive; its version counts writes to it.
+        self._last: tuple[weakref.ref[torch.Tensor], int, CastConfig, bool] | None = None
+        self._last_measured: _Measured | None = None
+
+    def add_input(self, name: str, x: torch.Tensor, cast: CastConfig, power_of_two: bool) -> None:
+        if x.is_inference():  # it counts no writes
+            self.add((name, "input"), x, cast, power_of_two)
+            return
+        last, version = self._last, x._version
+        if last is None or last[0]() is not x or last[1:] != (version, cast, power_of_two):
+            self._last = (weakref.ref(x), version, cast, power_of_two)
+            self._last_measured = self._measure(x, cast, power_of_two)
+        self._add((name, "input"), self._last_measured)
+
+    def add(
+        self, key: tuple[str, str], x: torch.Tensor, cast: CastConfig, power_of_two: bool
+    ) -> None:
+        self._add(key, self._measure(x, cast, power_of_two))
+
+    def _add(self, key: tuple[str, str], new: _Measured | None) -> None:
+        if new is not None:
+            old = self._measured.get(key)
+            self._measured[key] = new if old is None else old + new
+
+    def _measure(self, x: torch.Tensor, cast: CastConfig, power_of_two: bool) -> _Measured | None:
+        if cast.scaling_type is ScalingType.DISABLED or x.numel() == 0:
+            return None
+        matrix = x.detach().reshape(-1, x.shape[-1])
+        sample = matrix[:: -(-matrix.shape[0] // self._sample_rows)]
+        amax = _amax(matrix, _TENSOR)
+        rowwise = cast.scaling_granularity is ScalingGranularity.AXISWISE
+        scale = _amax_to_scale(
+            _amax(sample, _ROW) if rowwise else amax, cast.target_dtype, power_of_two
+        )
+        return _Measured(amax, _cast_error(sample, scale, cast.target_dtype), sample.numel())
+
+
+def _forward_hook(
+    meter: _Meter, name: str
+) -> Callable[[nn.Module, tuple[torch.Tensor, ...], torch.Tensor], None]:
     def hook(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         assert isinstance(layer, Float8Linear)
         config = layer.config
+        power_of_two = config.round_scales_to_power_of_2
         # The output has the dtype of the input as it was cast: autocast's, where that is on.
-        measure("input", inputs[0].to(output.dtype), layer, config.cast_config_input)
+        x = inputs[0].to(output.dtype)
+        meter.add_input(name, x, config.cast_config_input, power_of_two)
         if has_values(layer.weight):
-            measure("weight", layer.weight, layer, config.cast_config_weight)
+            meter.add((name, "weight"), layer.weight, config.cast_config_weight, power_of_two)
         if output.requires_grad:
             cast = config.cast_config_grad_output
             output.register_hook(  # type: ignore[no-untyped-call]
-                lambda gradient: measure("grad_output", gradient, layer, cast)
+                lambda gradient: meter.add((name, "grad_output"), gradient, cast, power_of_two)
             )
 
     return hook
 
 
-def _measure(x: torch.Tensor, cast: CastConfig, power_of_two: bool, sample_rows: int) -> _Measured:
-    ops = torch.ops.float8
-    matrix = x.reshape(-1, x.shape[-1])
-    sample = matrix[:: -(-matrix.shape[0] // sample_rows)]
-    amax = ops.amax(matrix, _TENSOR)
-    rowwise = cast.scaling_granularity is ScalingGranularity.AXISWISE
-    scale = ops.amax_to_scale(
-        ops.amax(sample, _ROW) if rowwise else amax, cast.target_dtype, power_of_two
-    )
-    return _Measured(amax, ops.cast_error(sample, scale, cast.target_dtype), sample.numel())
-
-
-def _figures(measured: _Measured) -> tuple[float, float, float, float]:
-    """amax, the two shares, SQNR."""
-    saturated, underflowed, squares, squared_errors = measured.errors.tolist()
+def _row(
+    layer: str,
+    operand: str,
+    values: int,
+    amax: float,
+    saturated: float,
+    underflowed: float,
+    squares: float,
+    squared_errors: float,
+) -> OperandHealth:
     if math.isnan(squares) or math.isnan(squared_errors):
         sqnr = math.nan
     elif squared_errors == 0:
         sqnr = math.inf
     else:
         sqnr = 10 * math.log10(squares / squared_errors)
-    values = measured.values
-    return float(measured.amax), saturated / values, underflowed / values, sqnr
+    return OperandHealth(layer, operand, amax, saturated / values, underflowed / values, sqnr)
 
 
 def _rank(row: OperandHealth) -> float:

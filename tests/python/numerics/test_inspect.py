@@ -10,6 +10,7 @@ from reference_linear import RECIPES, config_of
 from torch import nn
 
 import float8
+from float8 import inspection
 
 
 def figures(x: torch.Tensor, cast, power_of_two: bool):
@@ -83,6 +84,32 @@ def test_passes_add_up():
     torch.testing.assert_close(both.errors, first.errors + second.errors, rtol=1e-14, atol=0)
     assert both.values == 2 * 64 * 48
     assert reports[2].rows[0].amax == float(large.abs().max())
+
+
+def test_an_input_that_layers_share_is_measured_once(monkeypatch):
+    calls = []
+    cast_error = inspection._cast_error
+    monkeypatch.setattr(
+        inspection, "_cast_error", lambda x, *rest: calls.append(x.shape) or cast_error(x, *rest)
+    )
+    model = nn.ModuleDict({name: layer() for name in ("q", "k", "v")})
+    x = torch.randn(9, 48)
+    with float8.inspect(model) as report, torch.no_grad():
+        for name in ("q", "k"):
+            model[name](x)
+        x *= 2  # the same tensor with other values
+        model["v"](x)
+    assert calls.count((9, 48)) == 2
+    rows = {row.layer: row for row in report.rows if row.operand == "input"}
+    assert rows["q"].amax == rows["k"].amax
+    assert rows["v"].amax == 2 * rows["q"].amax
+
+
+def test_inference_mode_is_measured():
+    module = layer()
+    with float8.inspect(module) as report, torch.inference_mode():
+        module(torch.randn(9, 48))
+    assert [row.operand for row in report.rows] == ["input", "weight"]
 
 
 def test_nothing_is_left_behind_and_results_are_the_same():

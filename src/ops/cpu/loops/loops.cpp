@@ -6,6 +6,7 @@
 
 #include "float8/format.h"
 #include "src/ops/cpu/loops/cast.h"
+#include "src/ops/cpu/loops/cast_error.h"
 #include "src/ops/cpu/loops/convert.h"
 #include "src/ops/cpu/loops/loops.h"
 #include "src/ops/cpu/loops/tensor_core.h"
@@ -107,6 +108,7 @@ const Loops FLOAT8_LOOPS = {
     .cast_bounded = cast_table<Bounded>(),
     .cast_columns = cast_columns_table<Any>(),
     .cast_columns_bounded = cast_columns_table<Bounded>(),
+    .cast_error = {cast_error<Float32>, cast_error<BFloat16>, cast_error<Float16>},
     .transpose = transpose,
     .decode_float = {decode_float<kE4M3>, decode_float<kE5M2>},
     .decode_bfloat16 = {decode_bfloat16<kE4M3>, decode_bfloat16<kE5M2>},

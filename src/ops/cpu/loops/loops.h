@@ -27,6 +27,15 @@ struct TensorCorePanel {
 };
 inline constexpr std::int64_t kTensorCoreColumns = 16;
 
+/// Lanes of sums over values, for a fixed order of additions.
+inline constexpr std::int64_t kErrorLanes = 16;
+struct CastErrorSums {
+  double squares[kErrorLanes];
+  double squared_errors[kErrorLanes];
+  std::int32_t saturated[kErrorLanes];
+  std::int32_t underflowed[kErrorLanes];
+};
+
 struct Loops {
   const char* name;
 
@@ -54,6 +63,14 @@ struct Loops {
   using CastColumnsTable = std::array<std::array<CastColumns, kFormats>, kElements>;
   CastColumnsTable cast_columns;
   CastColumnsTable cast_columns_bounded;
+
+  /// Adds to sums what the cast of x[i] * scale[i] lost, decoded being the value of its code: the
+  /// squares of x[i] and of decoded[i] * scale_inv[i] - x[i], how many |x[i] * scale[i]| exceed the
+  /// limit, and how many values that are not zero became zero.
+  using CastError = void (*)(const void* x, const float* decoded, std::int64_t n,
+                             const float* scale, const float* scale_inv, float limit,
+                             CastErrorSums* sums);
+  CastError cast_error[kElements];
 
   /// out[c][r] = in[r][c] for bytes; ld_* are the distances of rows. stream: with
   /// stream_copy, out and ld_out being multiples of kCacheLine; the caller finishes.
