@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings.h"
+#include "src/plan/cost_model.h"
 
 namespace py = pybind11;
 
@@ -71,6 +72,17 @@ void bind_plan(py::module_& module) {
       },
       py::arg("layer"), py::arg("config"), py::arg("filter_fqns") = std::vector<std::string>{},
       "The decision for one layer by the same rules, by itself.");
+  module.def(
+      "predicted_speedup",
+      [](py::handle config, std::int64_t in_features, std::int64_t out_features,
+         std::int64_t tokens) {
+        GpuModel gpu;
+        gpu.tokens = tokens;
+        return predicted_speedup(in_features, out_features, make_recipe(to_linear_config(config)),
+                                 gpu);
+      },
+      py::arg("config"), py::arg("in_features"), py::arg("out_features"), py::arg("tokens"),
+      "A layer's time in BF16 / its time in FP8, by the cost model of auto_filter_small_kn.");
   module.def("fqn_matches", &fqn_matches, py::arg("pattern"), py::arg("fqn"),
              "Whether an entry of filter_fqns matches a module's name.");
 }

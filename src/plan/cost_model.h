@@ -24,7 +24,7 @@ struct GpuModel {
 /// A tensor that FP8 products use is read once for its amax, read once more for the cast, and
 /// written as FP8 once for each product it takes part in; rowwise scales need an amax of their own
 /// for each. A product that the recipe leaves in high precision costs what it costs in BF16.
-double predicted_speedup(std::int64_t in_features, std::int64_t out_features,
-                         const LinearRecipe& recipe, const GpuModel& gpu = {});
+FLOAT8_API double predicted_speedup(std::int64_t in_features, std::int64_t out_features,
+                                    const LinearRecipe& recipe, const GpuModel& gpu = {});
 
 }  // namespace float8

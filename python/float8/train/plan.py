@@ -1,16 +1,21 @@
-"""`float8 plan`: what would be converted, without any weights."""
+"""`float8 plan`: what would be converted, held and sent, without any weights and without a GPU."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import float8
+from float8 import _C
+from float8.train import estimate
 from float8.train.console import View
+from float8.train.estimate import Layout
 from float8.train.model import meta_model, read_model_config
 from float8.train.ranks import world_size
 from float8.train.settings import Settings
 
 _FSDP_KEYS = ("enable_fsdp_float8_all_gather", "precompute_float8_dynamic_scale_for_fsdp")
+_GIB = 2.0**30
 
 
 def show_plan(settings: Settings, config: Any, view: View) -> None:
@@ -40,6 +45,125 @@ def note_without_effect(settings: Settings, view: View) -> None:
         view.line(f"{' and '.join(named)} {verb} no effect in one process (no FSDP2)")
 
 
-def plan_command(settings: Settings) -> None:
-    """Runs `float8 plan`."""
-    show_plan(settings, read_model_config(settings), View())
+def plan_command(settings: Settings, processes: int = 1, nodes: int = 1) -> None:
+    """Runs `float8 plan`.
+
+    Args:
+        settings: the checked configuration.
+        processes: on each node; one for each GPU.
+        nodes: how many there are.
+
+    Raises:
+        float8.ConfigError: no layer would be converted, or a batch that the processes do not divide.
+    """
+    view, config = View(), read_model_config(settings)
+    show_plan(settings, config, view)
+    layout = layout_of(settings, processes, nodes)
+    show_memory(settings, config, layout, view)
+    if settings.fp8.enabled:
+        show_speed(settings, config, view)
+
+
+def layout_of(settings: Settings, processes: int, nodes: int) -> Layout:
+    """The processes and how they share the model.
+
+    Raises:
+        float8.ConfigError: the numbers do not divide.
+    """
+    replicas = getattr(settings.distributed, "dp_replicate_size", None) or 1
+    layout = Layout(processes, nodes, replicas)
+    scheduler, document = settings.step_scheduler, settings.document
+    if layout.world % replicas:
+        raise document.error(
+            "distributed.dp_replicate_size",
+            f"a divisor of the number of processes ({layout.world})",
+            f"{replicas}",
+        )
+    if scheduler.global_batch_size % (scheduler.local_batch_size * layout.world):
+        raise document.error(
+            "step_scheduler.global_batch_size",
+            f"a multiple of local_batch_size ({scheduler.local_batch_size}) times the number of "
+            f"processes ({layout.world})",
+            f"{scheduler.global_batch_size}",
+        )
+    return layout
+
+
+def show_memory(settings: Settings, config: Any, layout: Layout, view: View) -> None:
+    """Prints what one rank holds, in BF16 and in FP8, and what it sends in a step."""
+    plain = meta_model(settings, config)
+    kinds = {"BF16": (estimate.units_of(settings, plain, fp8_all_gather=False), False)}
+    if settings.fp8.enabled:
+        gathers = settings.fp8.enable_fsdp_float8_all_gather and layout.world > 1
+        # On meta, and never sharded: only to see which layers it converts.
+        fp8 = replace(settings.fp8, **dict.fromkeys(_FSDP_KEYS, False))
+        model = float8.plan_conversion(meta_model(settings, config), config=fp8).apply()
+        kinds["FP8"] = (estimate.units_of(settings, model, gathers), True)
+    memory = {
+        name: estimate.memory_of(settings, config, units, layout, fp8)
+        for name, (units, fp8) in kinds.items()
+    }
+    batch, length = (
+        settings.step_scheduler.local_batch_size,
+        settings.packed_sequence.packed_sequence_size,
+    )
+    nodes = f"{layout.nodes} nodes of {layout.processes}" if layout.nodes > 1 else "one node"
+    view.line(f"\n{layout.world} processes ({nodes}), {batch} x {length} tokens each")
+    rows = [["GiB on the fullest rank", *kinds]]
+    for part in next(iter(memory.values())).rows:
+        rows.append([part, *(f"{m.rows[part] / _GIB:.2f}" for m in memory.values())])
+    rows.append(["sum", *(f"{m.total / _GIB:.2f}" for m in memory.values())])
+    if layout.world > 1:
+        rows += _traffic_rows(settings, {name: units for name, (units, _) in kinds.items()}, layout)
+    view.line(_table(rows))
+
+
+def _traffic_rows(
+    settings: Settings, units: dict[str, list[estimate.Unit]], layout: Layout
+) -> list[list[str]]:
+    shards = layout.shards
+    largest = {n: max(u, key=lambda unit: unit.gathered(shards)) for n, u in units.items()}
+    blocks = {n: max((x for x in u if not x.root), key=lambda x: x.gathered(shards), default=None)
+              for n, u in units.items()}  # fmt: skip
+    block = {n: largest[n] if found is None else found for n, found in blocks.items()}
+    traffic = {name: estimate.traffic_of(settings, own, layout) for name, own in units.items()}
+    mib, gib = 2.0**20, _GIB
+    return [
+        ["", *("" for _ in units)],
+        ["a block's all-gather, MiB", *(f"{u.gathered(shards) / mib:.1f}" for u in block.values())],
+        ["sent by a rank in a step, GiB", *("" for _ in units)],
+        ["  all-gathers", *(f"{t.all_gather / gib:.2f}" for t in traffic.values())],
+        ["  reduce-scatters", *(f"{t.reduce_scatter / gib:.2f}" for t in traffic.values())],
+        ["  all-reduces of replicas", *(f"{t.all_reduce / gib:.2f}" for t in traffic.values())],
+    ]
+
+
+def show_speed(settings: Settings, config: Any, view: View) -> None:
+    """Prints what the cost model of auto_filter_small_kn predicts for each shape of layer."""
+    report = float8.plan_conversion(meta_model(settings, config), config=settings.fp8).report
+    tokens = (
+        settings.step_scheduler.local_batch_size * settings.packed_sequence.packed_sequence_size
+    )
+    shapes: dict[tuple[int, int], list[str]] = {}
+    for layer in report.layers:
+        if layer.converted:
+            shapes.setdefault((layer.out_features, layer.in_features), []).append(layer.fqn)
+    rows = [["layers [N, K]", "how many", "FP8's speed / BF16's"]]
+    linear = settings.fp8.linear_config()
+    for (n, k), names in shapes.items():
+        speedup = _C.predicted_speedup(linear, k, n, tokens)
+        example = names[0].rpartition(".")[2]
+        rows.append([f"{example} [{n}, {k}]", str(len(names)), f"{speedup:.2f}"])
+    view.line(f"\npredicted for {tokens} tokens on an H100; products and casts alone, not measured")
+    view.line(_table(rows))
+
+
+def _table(rows: list[list[str]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
