@@ -18,11 +18,14 @@ usage: float8 COMMAND [CONFIG.yaml] [options] [--KEY VALUE ...]
 
 commands
   train CONFIG.yaml   train as the file says; where it asks for it, BF16 first, then FP8
-  plan CONFIG.yaml    show which layers would be converted to FP8, and why not the others
+  plan CONFIG.yaml    show which layers would be converted to FP8, and why not the others; what a
+                      process would hold in memory and send; needs no GPU and no weights
   env                 show versions, devices, and what is missing
 
 options
   --nproc-per-node N  (train) so many processes here, sharded by FSDP2; gpu: one for each GPU
+                      (plan) processes on each node
+  --nnodes N          (plan) so many nodes
   --resume            (train) go on from the newest checkpoint of the run
   --on-nan continue   (train) leave out a step whose loss is not finite, instead of stopping
   --trust-remote-code run code that comes with the model, if model.trust_remote_code is true
@@ -31,7 +34,7 @@ options
   --KEY VALUE         set any key of the file: --fp8.recipe_name rowwise --optimizer.lr 1e-3
 """
 _FLAGS = ("resume", "trust-remote-code", "debug", "help")
-_OPTIONS = ("nproc_per_node", "on_nan")
+_OPTIONS = ("nproc_per_node", "nnodes", "on_nan")
 _COMMANDS = ("train", "plan", "env")
 
 _FAILURE, _USAGE, _INTERRUPTED = 1, 2, 130
@@ -155,8 +158,10 @@ def _run(arguments: Arguments, words: Sequence[str]) -> None:
     if arguments.command == "plan":
         from float8.train.plan import plan_command
 
-        plan_command(settings)
+        plan_command(settings, _processes(arguments), _number(arguments, "nnodes"))
         return
+    if _number(arguments, "nnodes") > 1:
+        raise UsageError("--nnodes is for plan; several nodes train under torchrun or Slurm")
     skip_nan = _choice(arguments, "on_nan", ("stop", "continue")) == "continue"
     processes = _processes(arguments)
     if processes > 1:
@@ -186,9 +191,20 @@ def _processes(arguments: Arguments) -> int:
         import torch
 
         return max(1, torch.cuda.device_count())
-    if not value.isascii() or not value.isdigit() or int(value) < 1:
+    if not _is_positive(value):
         raise UsageError(f"--nproc-per-node takes a number of processes or gpu, got {value!r}")
     return int(value)
+
+
+def _number(arguments: Arguments, name: str) -> int:
+    value = arguments.options.get(name, "1")
+    if not _is_positive(value):
+        raise UsageError(f"--{name} takes a number from 1, got {value!r}")
+    return int(value)
+
+
+def _is_positive(value: str) -> bool:
+    return value.isascii() and value.isdigit() and int(value) > 0
 
 
 def _without_option(words: Sequence[str], name: str) -> list[str]:

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import float8
 from float8.float8_linear import Float8Linear
@@ -90,6 +91,27 @@ class Unit:
         return _REDUCE_BYTES * shards * sum(p.shard_numel(shards) for p in self.parameters)
 
 
+class _SharedCopies(TorchDispatchMode):
+    """Layers that read one input share its FP8 copies; on fake tensors they would not."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._made: dict[Any, Any] = {}
+        self._inputs: list[Any] = []  # alive, so that an address stays its own
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func not in (torch.ops.float8.quantize.default, torch.ops.float8.quantize_pair.default):
+            return func(*args, **(kwargs or {}))
+        x, storage = args[0], args[0].untyped_storage()
+        key = (func, storage._cdata, x._version, str((x.shape, *args[1:], kwargs)))
+        if key not in self._made:
+            self._inputs.append(storage)
+            self._made[key] = func(*args, **(kwargs or {}))
+        return self._made[key]
+
+
 @dataclass(frozen=True)
 class Saved:
     """What the forward pass keeps for the backward pass, in bytes."""
@@ -161,10 +183,12 @@ def saved_by(settings: Settings, config: Any, layout: Layout, fp8: bool) -> Save
         batch = settings.step_scheduler.local_batch_size
         length = settings.packed_sequence.packed_sequence_size
         tokens = torch.zeros(batch, length, dtype=torch.long)
+        stack.enter_context(_SharedCopies())
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             mixed = torch.autocast("cpu", torch.bfloat16, enabled=master and not sharded)
             with mixed:
-                logits = model(input_ids=tokens, use_cache=False).logits
+                # As the loop calls it: position ids of packed documents make a mask.
+                logits = model(input_ids=tokens, position_ids=tokens, use_cache=False).logits
             before = sum(seen.values())
             loss = functional.cross_entropy(
                 logits.float().flatten(0, 1), tokens.flatten(), reduction="sum"

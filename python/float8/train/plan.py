@@ -11,15 +11,21 @@ from float8.train import estimate
 from float8.train.console import View
 from float8.train.estimate import Layout
 from float8.train.model import meta_model, read_model_config
-from float8.train.ranks import world_size
+from float8.train.ranks import check_layout, world_size
 from float8.train.settings import Settings
 
 _FSDP_KEYS = ("enable_fsdp_float8_all_gather", "precompute_float8_dynamic_scale_for_fsdp")
 _GIB = 2.0**30
 
 
-def show_plan(settings: Settings, config: Any, view: View) -> None:
+def show_plan(settings: Settings, config: Any, view: View, world: int | None = None) -> None:
     """Prints the conversion report of the model that `config` describes, made on meta.
+
+    Args:
+        settings: the checked configuration.
+        config: transformers' configuration of the model.
+        view: where it prints.
+        world: how many processes it is for; None is those that are running.
 
     Raises:
         float8.ConfigError: no layer would be converted.
@@ -32,12 +38,12 @@ def show_plan(settings: Settings, config: Any, view: View) -> None:
         return
     report = float8.plan_conversion(model, config=settings.fp8).report
     view.line(str(report))
-    note_without_effect(settings, view)
+    note_without_effect(settings, view, world_size() if world is None else world)
 
 
-def note_without_effect(settings: Settings, view: View) -> None:
+def note_without_effect(settings: Settings, view: View, world: int) -> None:
     """One line about the keys that need FSDP2, of which one process has none."""
-    if world_size() > 1:
+    if world > 1:
         return
     named = [f"fp8.{name}" for name in _FSDP_KEYS if getattr(settings.fp8, name)]
     if named:
@@ -54,39 +60,16 @@ def plan_command(settings: Settings, processes: int = 1, nodes: int = 1) -> None
         nodes: how many there are.
 
     Raises:
-        float8.ConfigError: no layer would be converted, or a batch that the processes do not divide.
+        float8.ConfigError: no layer would be converted, or the batch cannot be divided.
     """
+    replicas = settings.distributed.dp_replicate_size or 1
+    layout = Layout(processes, nodes, replicas)
+    check_layout(settings, layout.world)
     view, config = View(), read_model_config(settings)
-    show_plan(settings, config, view)
-    layout = layout_of(settings, processes, nodes)
+    show_plan(settings, config, view, layout.world)
     show_memory(settings, config, layout, view)
     if settings.fp8.enabled:
         show_speed(settings, config, view)
-
-
-def layout_of(settings: Settings, processes: int, nodes: int) -> Layout:
-    """The processes and how they share the model.
-
-    Raises:
-        float8.ConfigError: the numbers do not divide.
-    """
-    replicas = getattr(settings.distributed, "dp_replicate_size", None) or 1
-    layout = Layout(processes, nodes, replicas)
-    scheduler, document = settings.step_scheduler, settings.document
-    if layout.world % replicas:
-        raise document.error(
-            "distributed.dp_replicate_size",
-            f"a divisor of the number of processes ({layout.world})",
-            f"{replicas}",
-        )
-    if scheduler.global_batch_size % (scheduler.local_batch_size * layout.world):
-        raise document.error(
-            "step_scheduler.global_batch_size",
-            f"a multiple of local_batch_size ({scheduler.local_batch_size}) times the number of "
-            f"processes ({layout.world})",
-            f"{scheduler.global_batch_size}",
-        )
-    return layout
 
 
 def show_memory(settings: Settings, config: Any, layout: Layout, view: View) -> None:
@@ -96,7 +79,11 @@ def show_memory(settings: Settings, config: Any, layout: Layout, view: View) -> 
     if settings.fp8.enabled:
         gathers = settings.fp8.enable_fsdp_float8_all_gather and layout.world > 1
         # On meta, and never sharded: only to see which layers it converts.
-        fp8 = replace(settings.fp8, **dict.fromkeys(_FSDP_KEYS, False))
+        fp8 = replace(
+            settings.fp8,
+            enable_fsdp_float8_all_gather=False,
+            precompute_float8_dynamic_scale_for_fsdp=False,
+        )
         model = float8.plan_conversion(meta_model(settings, config), config=fp8).apply()
         kinds["FP8"] = (estimate.units_of(settings, model, gathers), True)
     memory = {

@@ -71,7 +71,7 @@ def world_size(environment: MutableMapping[str, str] = os.environ) -> int:
     return int(environment.get("WORLD_SIZE", "1"))
 
 
-def check_world(settings: Settings, world: int) -> None:
+def check_layout(settings: Settings, world: int) -> None:
     """Raises ConfigError where the layout or the batches do not go with `world` processes."""
     document, layout = settings.document, settings.distributed
     replicas = layout.dp_replicate_size or 1
@@ -93,8 +93,13 @@ def check_world(settings: Settings, world: int) -> None:
             f"processes ({world})",
             describe(scheduler.global_batch_size),
         )
+
+
+def check_world(settings: Settings, world: int) -> None:
+    """Raises ConfigError where this machine cannot run `world` processes as the settings say."""
+    check_layout(settings, world)
     if settings.dist_env.backend == "nccl" and world > 1 and not torch.cuda.is_available():
-        raise document.error(
+        raise settings.document.error(
             "dist_env.backend", "gloo (or null) where there is no GPU", "`nccl`", ()
         )
 
