@@ -21,11 +21,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import float8
 from float8.float8_linear import Float8Linear
+from float8.train.optim import state_bytes
 from float8.train.settings import Settings
 
 _FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 _REDUCE_BYTES = 4  # gradients are reduced in float32
-_ADAM_STATES = 2  # tensors of a parameter's shape; its step counters are left out
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ def memory_of(
     return Memory(
         weights=weights,
         gradients=weights,
-        optimizer=weights * _ADAM_STATES,
+        optimizer=int(weights * state_bytes(settings.optimizer, _dtype(settings))),
         gathered=gathered,
         saved=saved_by(settings, config, layout, fp8),
     )

@@ -56,6 +56,17 @@ def read_optimizer(document: Document) -> Optimizer:
     return section
 
 
+def state_bytes(section: Optimizer, dtype: torch.dtype) -> float:
+    """What the optimizer keeps for a parameter of `dtype`, in bytes for each byte of it."""
+    parameter = nn.Parameter(torch.zeros(16, 16, dtype=dtype))
+    parameter.grad = torch.ones_like(parameter)
+    optimizer = _make(section, [parameter])
+    optimizer.step()
+    state = optimizer.state[parameter].values()
+    kept = [value for value in state if isinstance(value, torch.Tensor) and value.dim()]
+    return sum(value.nbytes for value in kept) / parameter.nbytes
+
+
 def _make(section: Optimizer, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     name = targets.OPTIMIZER[section._target_]
     given = {key: getattr(section, key) for key in ("betas", "eps", "weight_decay")}

@@ -13,6 +13,7 @@ import float8
 from float8.train import estimate
 from float8.train.estimate import Layout, Unit
 from float8.train.model import build_model, meta_model, read_model_config
+from float8.train.optim import state_bytes
 from float8.train.settings import load_settings
 from float8.train.shard import shard_model
 
@@ -120,6 +121,14 @@ def test_the_first_rank_holds_what_fsdp2_gives_it(config, group, world):
             )
     assert sum(unit.held(world) for unit in units) == held
     assert {unit.name: unit.gathered(world) for unit in units} == gathered
+
+
+def test_optimizers_keep_what_they_keep(config):
+    of = {}
+    for name in ("AdamW", "SGD", "Adagrad"):
+        settings = load_settings(str(config), [("optimizer._target_", f"torch.optim.{name}")])
+        of[name] = state_bytes(settings.optimizer, torch.bfloat16)
+    assert of == {"AdamW": 2.0, "SGD": 0.0, "Adagrad": 1.0}
 
 
 def test_units_are_all_parameters_once(config):
