@@ -25,27 +25,37 @@ from float8.train.validate import describe
 class EpochSampler(Sampler[int]):
     """One rank's share of an endless row of epochs, each all rows in an order of its own.
 
-    The order is made from (seed, epoch) alone and handed out row by row over the ranks, so that a
-    global batch holds the same rows whatever the number of ranks is, and so that the place to go on
-    from is one number: how many rows all ranks have taken together.
+    The order is made from (seed, epoch) alone and handed out batch by batch over the ranks. So the
+    local batches, whose tokens share FP8's scales, hold the same rows whatever the number of ranks
+    is, and the place to go on from is one number: how many rows all ranks have taken together.
 
     Args:
         rows: how many rows there are.
         seed: of the shuffle.
         shuffle: false: always 0, 1, 2, ...
-        rank, world: this process takes every `world`-th row, beginning with `rank`.
-        first: how many rows were taken before.
+        rank, world: this process takes every `world`-th batch, beginning with `rank`.
+        batch: rows in a local batch.
+        first: how many rows were taken before; a multiple of batch * world.
     """
 
     def __init__(
-        self, rows: int, seed: int, shuffle: bool, rank: int = 0, world: int = 1, first: int = 0
+        self,
+        rows: int,
+        seed: int,
+        shuffle: bool,
+        rank: int = 0,
+        world: int = 1,
+        batch: int = 1,
+        first: int = 0,
     ) -> None:
         self.rows, self.seed, self.shuffle = rows, seed, shuffle
-        self.rank, self.world, self.first = rank, world, first
+        self.rank, self.world, self.batch, self.first = rank, world, batch, first
 
     def __iter__(self) -> Iterator[int]:
         made, order = -1, torch.arange(self.rows)
-        for position in itertools.count(self.first + self.rank, self.world):
+        for taken in itertools.count():
+            round_, in_batch = divmod(taken, self.batch)
+            position = self.first + (round_ * self.world + self.rank) * self.batch + in_batch
             epoch, place = divmod(position, self.rows)
             if self.shuffle and epoch != made:
                 # Distinct for each (seed, epoch), whatever they are: no epoch repeats another's.
@@ -166,6 +176,7 @@ def make_loader(settings: Settings, rows: PackedRows, ranks: Ranks, steps: int) 
         settings.dataloader.shuffle,
         ranks.rank,
         ranks.world,
+        scheduler.local_batch_size,
         steps * scheduler.global_batch_size,
     )
     return StatefulDataLoader(
@@ -180,8 +191,8 @@ def validation_batches(settings: Settings, rows: PackedRows, ranks: Ranks) -> It
     rows left gets a row without a target.
     """
     size = settings.step_scheduler.local_batch_size
-    for first in range(0, len(rows), size * ranks.world):
-        mine = range(first + ranks.rank, min(len(rows), first + size * ranks.world), ranks.world)
+    for first in range(ranks.rank * size, len(rows) + ranks.rank * size, size * ranks.world):
+        mine = range(first, min(len(rows), first + size))
         batch = rows.collate([rows[index] for index in mine or (0,)])
         if not mine:
             batch["labels"] = torch.full_like(batch["labels"], IGNORED)

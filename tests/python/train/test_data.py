@@ -27,14 +27,18 @@ def test_each_epoch_is_another_permutation_of_all_rows():
 
 
 @pytest.mark.parametrize("world", [2, 3])
-def test_ranks_take_the_rows_that_one_process_takes(world):
-    """In each global batch, over the border between two epochs too."""
+def test_ranks_take_the_batches_that_one_process_takes(world):
+    """In each global batch of 12 rows, over the border between two epochs too."""
     whole = take(12 * 3, 11, seed=5, shuffle=True)
-    shares = [take(12 * 3 // world, 11, 5, True, rank, world) for rank in range(world)]
+    shares = [take(12 * 3 // world, 11, 5, True, rank, world, batch=2) for rank in range(world)]
+
+    def batches(rows):
+        return sorted(tuple(rows[first : first + 2]) for first in range(0, len(rows), 2))
+
     each = 12 // world
     for step in range(3):
         rows = [row for share in shares for row in share[step * each : (step + 1) * each]]
-        assert sorted(rows) == sorted(whole[step * 12 : (step + 1) * 12])
+        assert batches(rows) == batches(whole[step * 12 : (step + 1) * 12])
 
 
 def rows_of(batches, count):
