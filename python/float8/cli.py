@@ -1,4 +1,4 @@
-"""The command `float8`: train, plan, env.
+"""The command `float8`: train, plan, compare, env.
 
 Parsed by hand and not by argparse, since every key of a configuration is an option too, and the
 configuration's own reader knows them better: it names the nearest one for a typo.
@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 _HELP = """\
 usage: float8 COMMAND [CONFIG.yaml] [options] [--KEY VALUE ...]
@@ -20,12 +21,15 @@ commands
   train CONFIG.yaml   train as the file says; where it asks for it, BF16 first, then FP8
   plan CONFIG.yaml    show which layers would be converted to FP8, and why not the others; what a
                       process would hold in memory and send; needs no GPU and no weights
+  compare RUN RUN ... loss curves of runs in one picture, speed and memory side by side; runs that
+                      differ in their seed alone get one name: fp8=RUN fp8=RUN bf16=RUN bf16=RUN
   env                 show versions, devices, and what is missing
 
 options
   --nproc-per-node N  (train) so many processes here, sharded by FSDP2; gpu: one for each GPU
                       (plan) processes on each node
   --nnodes N          (plan) so many nodes
+  --picture FILE.png  (compare) where the picture goes; compare.png
   --resume            (train) go on from the newest checkpoint of the run
   --on-nan continue   (train) leave out a step whose loss is not finite, instead of stopping
   --trust-remote-code run code that comes with the model, if model.trust_remote_code is true
@@ -34,8 +38,8 @@ options
   --KEY VALUE         set any key of the file: --fp8.recipe_name rowwise --optimizer.lr 1e-3
 """
 _FLAGS = ("resume", "trust-remote-code", "debug", "help")
-_OPTIONS = ("nproc_per_node", "nnodes", "on_nan")
-_COMMANDS = ("train", "plan", "env")
+_OPTIONS = ("nproc_per_node", "nnodes", "on_nan", "picture")
+_COMMANDS = ("train", "plan", "compare", "env")
 
 _FAILURE, _USAGE, _INTERRUPTED = 1, 2, 130
 
@@ -89,6 +93,10 @@ def parse(words: Sequence[str]) -> Arguments:
         else:
             parsed.files.append(word)
     wanted = 0 if parsed.command == "env" else 1
+    if parsed.command == "compare":
+        if parsed.overrides:
+            raise UsageError(f"float8 compare knows no --{parsed.overrides[0][0]}")
+        return parsed
     if "help" not in parsed.flags and len(parsed.files) != wanted:
         what = "one CONFIG.yaml" if wanted else "no file"
         raise UsageError(f"float8 {parsed.command} takes {what}, got {parsed.files or 'none'}")
@@ -149,6 +157,11 @@ def _run(arguments: Arguments, words: Sequence[str]) -> None:
         from float8.env import show_environment
 
         show_environment()
+        return
+    if arguments.command == "compare":
+        from float8.train.compare import compare_command
+
+        compare_command(arguments.files, Path(arguments.options.get("picture", "compare.png")))
         return
     from float8.train.settings import load_settings
 

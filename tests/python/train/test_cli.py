@@ -26,7 +26,7 @@ def test_a_negative_number_is_a_value():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["trian", "a.yaml"], "train, plan, env"),
+        (["trian", "a.yaml"], "train, plan, compare, env"),
         (["train"], "one CONFIG.yaml"),
         (["train", "a.yaml", "b.yaml"], "one CONFIG.yaml"),
         (["env", "a.yaml"], "no file"),
