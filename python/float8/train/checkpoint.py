@@ -76,9 +76,19 @@ class Saver:
             error, self._error = self._error, None
             raise error
 
-    def failed(self) -> bool:
-        """Whether `wait` would raise at once."""
-        return self._error is not None
+    def check(self) -> None:
+        """Raises what `wait` would raise, but does not wait."""
+        if self._error is not None:
+            self.wait()
+
+    def settle(self, seconds: float | None) -> None:
+        """Gives the save under way so much time, whatever comes of it: another error is on its way.
+
+        Args:
+            seconds: None: as long as it takes.
+        """
+        if self._thread is not None:
+            self._thread.join(seconds)
 
     def _run(self, *work: Any) -> None:
         try:

@@ -67,7 +67,8 @@ def launch(words: Sequence[str], processes: int) -> None:
     )
     agent = LocalElasticAgent(spec, DefaultLogsSpecs())
     os.environ[_LAUNCHER] = str(os.getpid())
-    with _Forwarding(agent):
+    forwarding = _Forwarding(agent)
+    with forwarding:
         try:
             result = agent.run()
         except SignalException as error:
@@ -75,14 +76,18 @@ def launch(words: Sequence[str], processes: int) -> None:
         finally:
             handler.shutdown()
     if result.is_failed():
-        raise _first_error(result.failures)
+        first = _first_error(result.failures)
+        # Before training has begun there is nobody who would answer a signal with words.
+        if forwarding.seen and "ended by SIG" in str(first):
+            raise KeyboardInterrupt
+        raise first
 
 
 class _Forwarding:
     """While entered, the first signal goes on to the workers, and a second one kills them."""
 
     def __init__(self, agent: Any) -> None:
-        self._agent, self._seen = agent, False
+        self._agent, self.seen = agent, False
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> None:
@@ -94,8 +99,8 @@ class _Forwarding:
             signal.signal(number, handler)
 
     def _handle(self, _number: int, _frame: object) -> None:
-        number = signal.SIGKILL if self._seen else signal.SIGTERM
-        self._seen = True
+        number = signal.SIGKILL if self.seen else signal.SIGTERM
+        self.seen = True
         for worker in self._agent.get_worker_group().workers:
             if isinstance(worker.id, int):
                 try:

@@ -36,6 +36,8 @@ from float8.train.shard import sharded_modules
 from float8.train.state import make_optimizer_state, model_state, optimizer_state
 from float8.train.step import Computation, Gradients
 
+_SECONDS_TO_SETTLE = 20.0  # the agent ends what is left of a run within a minute
+
 
 class Run:
     """A model and all of the state that one step changes.
@@ -80,6 +82,7 @@ class Run:
         job, scheduler = self.job, self.job.settings.step_scheduler
         batches = iter(self.loader)
         with (
+            self._settled(),
             explained_memory(job.settings, self.model, self.optimizer),
             self._cached_weights(),
             MetricsLog(job, self.name, self.step) as log,
@@ -87,6 +90,7 @@ class Run:
         ):
             while self.step < job.total_steps:
                 stop = self.advance(batches, log, progress)
+                self.saver.check()
                 last = self.step == job.total_steps
                 if job.validation_rows and (last or due(scheduler.val_every_steps, self.step)):
                     log.add(self.step, validation_loss=self._validate())
@@ -96,6 +100,16 @@ class Run:
                     self.saver.wait()
                     raise RunStoppedError(self._where_to_go_on(saved))
             self.saver.wait()
+
+    @contextlib.contextmanager
+    def _settled(self) -> Iterator[None]:
+        """Where an error ends the run, the checkpoint that is being written is not lost with it."""
+        try:
+            yield
+        except Exception:
+            # The other ranks write their part of it too, if they are still there.
+            self.saver.settle(None if self.job.ranks.world == 1 else _SECONDS_TO_SETTLE)
+            raise
 
     def advance(self, batches: Iterator[Batch], log: MetricsLog, progress: StepView) -> bool:
         """Takes one step and reports on it; returns whether some rank was asked to stop."""

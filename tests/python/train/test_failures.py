@@ -104,3 +104,44 @@ def test_out_of_memory_says_what_has_it_and_what_lowers_it(cli, config, monkeypa
                 "model.torch_dtype bfloat16", "--nproc-per-node"):  # fmt: skip
         assert key in result.err
     assert result.err.count("\n") == 1
+
+
+def test_an_error_does_not_cost_the_checkpoint_that_is_being_written(
+    cli, config, tmp_path, monkeypatch
+):
+    import time
+
+    from float8.train import checkpoint
+
+    write = checkpoint.write_shards
+
+    def slowly(*arguments):
+        time.sleep(1)
+        write(*arguments)
+
+    def fail(run):
+        raise ValueError("something else")
+
+    monkeypatch.setattr(checkpoint, "write_shards", slowly)
+    before_step(monkeypatch, 3, fail)
+    result = cli("train", config, *WORDS, "--step_scheduler.ckpt_every_steps", 2)
+    assert result.status == 1
+    assert "something else" in result.err
+    assert (tmp_path / "run" / "checkpoints" / "fp8" / "step_2" / "trainer.json").exists()
+
+
+def test_a_save_that_fails_stops_the_run_soon(cli, config, tmp_path, monkeypatch):
+    import errno
+
+    from float8.train import checkpoint
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "a file")
+
+    monkeypatch.setattr(checkpoint, "write_shards", full)
+    before_step(monkeypatch, 4, lambda run: run.saver.settle(None))
+    result = cli("train", config, *WORDS, "--step_scheduler.ckpt_every_steps", 3,
+                 "--step_scheduler.max_steps", 1000)  # fmt: skip
+    assert result.status == 1
+    assert "No space left on device: a file; free some space" in result.err
+    assert len(losses(tmp_path / "run", "fp8")) == 4

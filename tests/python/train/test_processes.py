@@ -76,9 +76,12 @@ def test_two_processes_learn_what_one_learns(one, two, folder, name):
         [json.loads(line) for line in (folder / run / name / "metrics.jsonl").open()]
         for run in ("two", "one")
     ]
-    for key in ("grad_norm", "validation_loss", "tokens"):
+    for key in ("validation_loss", "tokens"):
         both = [[row[key] for row in part if key in row] for part in rows]
-        assert both[0] == pytest.approx(both[1], rel=0.03 if key == "grad_norm" else CLOSE), key
+        assert both[0] == pytest.approx(both[1], rel=CLOSE), key
+    # BF16 gradients have a BF16 norm: two of its steps. Later ones are of weights that differ.
+    first = [part[0]["grad_norm"] for part in rows]
+    assert first[0] == pytest.approx(first[1], rel=2**-7)
 
 
 def test_one_process_prints(two):
