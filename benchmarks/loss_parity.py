@@ -19,7 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,7 @@ class Silent(View, StepView):
     def line(self, text: str = "") -> None:
         """Prints nothing."""
 
-    def show(self, step: int, loss: float, tokens_per_second: float) -> None:
+    def show(self, step: int, values: Mapping[str, float]) -> None:
         """Shows nothing."""
 
     @contextmanager
