@@ -57,6 +57,16 @@ def layer_summary(records: list[Record]) -> Rows:
     return rows
 
 
+def compiled(records: list[Record]) -> Rows:
+    """A compiled pass beside the eager one: one row for each model."""
+    kinds = list(dict.fromkeys(r["subject"]["layers"] for r in records))
+    rows = [["compiled / eager", *kinds]]
+    for model in dict.fromkeys(r["subject"]["model"] for r in records):
+        own = {r["subject"]["layers"]: r for r in records if r["subject"]["model"] == model}
+        rows.append([model, *(spread(own[k]["of_eager"]) if k in own else "" for k in kinds)])
+    return rows
+
+
 def casts(records: list[Record]) -> Rows:
     """Bandwidth of quantization, and its share of memcpy's."""
     rows = [["recipe", "dtype", "copies", "M x K", "GB/s", "of memcpy's"]]
@@ -194,6 +204,7 @@ def quickstart(records: list[Record]) -> Rows:
 TABLES: dict[str, tuple[str, Callable[[list[Record]], Rows]]] = {
     "layer": ("layer", layer),
     "layer_summary": ("layer", layer_summary),
+    "compiled": ("compiled", compiled),
     "casts": ("casts", casts),
     "conversion": ("conversion", conversion),
     "import_time": ("import_time", import_time),
