@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-SCRIPTS = ("layer", "compiled", "casts", "conversion", "import_time", "data_loading", "host", "wire")
+SCRIPTS = (
+    "layer", "compiled", "casts", "conversion", "import_time", "data_loading", "host", "wire",
+)  # fmt: skip
 SLOW = ("quickstart", "host_instructions", "loss_parity", "numerics", "trainer")  # only by name
 
 
