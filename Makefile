@@ -19,7 +19,7 @@
 PYTHON ?= python3
 export PYTHON TORCH
 
-# What the compiled part is made of. Python files are used where they are.
+# What the compiled part is made of. Python files are used where they are; an installation knows only which there are.
 native := CMakeLists.txt pyproject.toml .ci/install.sh \
   $(shell find include src kernels python -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*CMakeLists.txt' \
     -o -name '*.cmake' -o -name '*.in')
@@ -27,7 +27,8 @@ native := CMakeLists.txt pyproject.toml .ci/install.sh \
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # ninja and ctest are parallel themselves, and share build/release
 .PHONY: help quickstart test test-cpp test-python test-asan test-asan-python test-tsan fuzz coverage build bench lint format format-check clean
-.PHONY: gpu gpu-stage gpu-rehearse gpu-results
+always:
+.PHONY: always gpu gpu-stage gpu-rehearse gpu-results
 
 help:
 	@sed -n '/^#/!q; s/^# //p' Makefile
@@ -108,7 +109,11 @@ build/system-tests.stamp build/system-fuzz.stamp: build/system-%.stamp: .ci/syst
 	@mkdir -p build
 	@touch $@
 
-.venv/package.stamp: .venv/build.stamp $(native)
+build/python-files.txt: always
+	@mkdir -p build
+	@find python/float8 -name '*.py' | sort | cmp -s - $@ || find python/float8 -name '*.py' | sort > $@
+
+.venv/package.stamp: .venv/build.stamp $(native) build/python-files.txt
 	@echo "Building libfloat8 in build/release and installing it into .venv (minutes, the first time)"
 	@touch $@.begun  # its time is the stamp's: what is edited during the build counts as changed
 	@.ci/install.sh

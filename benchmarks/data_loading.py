@@ -20,9 +20,9 @@ from typing import Any
 
 from harness import Results, alternate
 
-from float8.train import pack_cache
-from float8.train.data import load_rows
-from float8.train.settings import Settings, load_settings
+from float8.train.config.settings import Settings, load_settings
+from float8.train.data import pack_cache
+from float8.train.data.loader import load_rows
 
 VOCABULARY = 16384
 CONFIG = """\

@@ -29,8 +29,9 @@ import torch
 from harness import RESULTS, Results
 
 import float8
+from float8.train.config.settings import load_settings
 from float8.train.console import StepView, View
-from float8.train.data import load_rows
+from float8.train.data.loader import load_rows
 from float8.train.device import choose_device
 from float8.train.interrupt import StopRequest
 from float8.train.job import Job
@@ -38,7 +39,6 @@ from float8.train.loop import Run
 from float8.train.metrics import read_metrics
 from float8.train.model import build_model, read_model_config
 from float8.train.picture import smooth
-from float8.train.settings import load_settings
 
 CONFIG = Path(__file__).with_name("loss_parity.yaml")
 RECIPES = ("tensorwise", "rowwise", "rowwise_with_gw_hp")

@@ -70,14 +70,14 @@ def measure_start(results: Results, rounds: int) -> None:
 
 def prepared(folder: Path) -> tuple[Any, Callable[[], None], Callable[[], None]]:
     """The quickstart's BF16 run, one step of it, and one step of a bare loop on its twin."""
+    from float8.train.config.settings import load_settings
     from float8.train.console import View
-    from float8.train.data import load_rows
+    from float8.train.data.loader import load_rows
     from float8.train.interrupt import StopRequest
     from float8.train.job import Job
     from float8.train.loop import Run
     from float8.train.metrics import MetricsLog
     from float8.train.model import build_model, read_model_config
-    from float8.train.settings import load_settings
 
     settings = load_settings(str(CONFIG), [("output_dir", str(folder / "run"))])
     rows, device = load_rows(settings, "dataset"), torch.device("cpu")

@@ -135,8 +135,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _tell(status: int, text: str) -> None:
     """Prints the error; one of several processes leaves it to the one that started them."""
-    from float8.train import launch
-    from float8.train.ranks import world_size
+    from float8.train.processes import launch
+    from float8.train.processes.ranks import world_size
 
     if launch.is_worker():
         launch.leave_error(status, text, traceback.format_exc())
@@ -163,7 +163,7 @@ def _run(arguments: Arguments, words: Sequence[str]) -> None:
 
         compare_command(arguments.files, Path(arguments.options.get("picture", "compare.png")))
         return
-    from float8.train.settings import load_settings
+    from float8.train.config.settings import load_settings
 
     settings = load_settings(
         arguments.files[0], arguments.overrides, "trust-remote-code" in arguments.flags
@@ -178,14 +178,14 @@ def _run(arguments: Arguments, words: Sequence[str]) -> None:
     skip_nan = _choice(arguments, "on_nan", ("stop", "continue")) == "continue"
     processes = _processes(arguments)
     if processes > 1:
-        from float8.train.launch import launch
-        from float8.train.ranks import check_world
+        from float8.train.processes.launch import launch
+        from float8.train.processes.ranks import check_world
 
         check_world(settings, processes)
         launch(_without_option(words, "nproc-per-node"), processes)
         return
     from float8.train.command import train_command
-    from float8.train.launch import end_with_launcher
+    from float8.train.processes.launch import end_with_launcher
 
     end_with_launcher()
     train_command(settings, resume="resume" in arguments.flags, skip_nan=skip_nan)

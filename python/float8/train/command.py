@@ -18,11 +18,13 @@ import torch
 
 import float8
 from float8.config import Fp8Config
-from float8.train.checkpoint import list_checkpoints, step_of
+from float8.train.checkpoint.export import export
+from float8.train.checkpoint.saver import list_checkpoints, step_of
+from float8.train.config.settings import Settings
 from float8.train.console import View
-from float8.train.data import load_rows
+from float8.train.data.loader import load_rows
+from float8.train.data.packing import PackedRows
 from float8.train.device import choose_device
-from float8.train.export import export
 from float8.train.failures import explained_memory
 from float8.train.folder import check_room, run_folder
 from float8.train.interrupt import StopRequest
@@ -36,13 +38,11 @@ from float8.train.model import (
     meta_model,
     read_model_config,
 )
-from float8.train.packing import PackedRows
 from float8.train.picture import draw_losses
 from float8.train.plan import show_plan
-from float8.train.ranks import Ranks, process_group
-from float8.train.settings import Settings
-from float8.train.shard import make_mesh, shard_model
-from float8.train.weights import fill, skeleton
+from float8.train.processes.ranks import Ranks, process_group
+from float8.train.processes.shard import make_mesh, shard_model
+from float8.train.processes.weights import fill, skeleton
 
 _FINAL_STEPS = 10  # the final loss is a mean over so many: one step's depends on its batch
 

@@ -10,8 +10,8 @@ import float8
 from float8.train.errors import TrainError
 
 if TYPE_CHECKING:  # `float8 env` comes here too, also where the training packages are missing
+    from float8.train.config.settings import Settings
     from float8.train.console import View
-    from float8.train.settings import Settings
 
 
 def try_fp8(config: float8.Float8LinearConfig, device: torch.device) -> None:

@@ -21,8 +21,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import float8
 from float8.float8_linear import Float8Linear
+from float8.train.config.settings import Settings
 from float8.train.optim import state_bytes
-from float8.train.settings import Settings
 
 _FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 _REDUCE_BYTES = 4  # gradients are reduced in float32

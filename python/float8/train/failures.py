@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from float8.train.checkpoint.state import unwrapped
 from float8.train.errors import TrainError
-from float8.train.state import unwrapped
 
 if TYPE_CHECKING:
-    from float8.train.packing import Batch
-    from float8.train.ranks import Ranks
-    from float8.train.settings import Settings
+    from float8.train.config.settings import Settings
+    from float8.train.data.packing import Batch
+    from float8.train.processes.ranks import Ranks
     from float8.train.step import Computation
 
 _NAMED = 3

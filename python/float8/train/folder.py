@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from float8.train.config.settings import Settings
 from float8.train.console import View
 from float8.train.errors import TrainError
-from float8.train.settings import Settings
 
 _RESULTS = ("bf16", "fp8")
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
+from float8.train.config.settings import Settings, as_plain
 from float8.train.console import View
+from float8.train.data.packing import PackedRows
 from float8.train.interrupt import StopRequest
-from float8.train.packing import PackedRows
-from float8.train.ranks import Ranks
-from float8.train.settings import Settings, as_plain
+from float8.train.processes.ranks import Ranks
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import Any
 import float8
 from float8.cached_weights import cached_weights
 from float8.float8_linear import Float8Linear
-from float8.train.checkpoint import (
+from float8.train.checkpoint.saver import (
     Saver,
     list_checkpoints,
     load_local,
@@ -22,18 +22,18 @@ from float8.train.checkpoint import (
     restore_random,
     step_of,
 )
+from float8.train.checkpoint.state import make_optimizer_state, model_state, optimizer_state
+from float8.train.config.settings import as_plain
 from float8.train.console import StepView
-from float8.train.data import make_loader, validation_batches
+from float8.train.data.loader import make_loader, validation_batches
+from float8.train.data.packing import Batch
 from float8.train.errors import RunStoppedError, TrainError
 from float8.train.failures import explained_memory, where_not_finite
 from float8.train.job import Job, check_same_settings
 from float8.train.metrics import MetricsLog
 from float8.train.optim import learning_rate, make_optimizer
-from float8.train.packing import Batch
+from float8.train.processes.shard import sharded_modules
 from float8.train.report import Meter, health_values
-from float8.train.settings import as_plain
-from float8.train.shard import sharded_modules
-from float8.train.state import make_optimizer_state, model_state, optimizer_state
 from float8.train.step import Computation, Gradients
 
 _SECONDS_TO_SETTLE = 20.0  # the agent ends what is left of a run within a minute

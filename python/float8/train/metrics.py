@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from float8.train.settings import as_plain
+from float8.train.config.settings import as_plain
 
 if TYPE_CHECKING:
     from float8.train.job import Job

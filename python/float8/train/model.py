@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from float8.train import targets
-from float8.train.settings import Settings
-from float8.train.validate import describe
+from float8.train.config import targets
+from float8.train.config.settings import Settings
+from float8.train.config.validate import describe
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from float8.train import targets
-from float8.train.document import Document
+from float8.train.config import targets
+from float8.train.config.document import Document
+from float8.train.config.sections import Optimizer
+from float8.train.config.validate import describe, read_section
 from float8.train.errors import TrainError
-from float8.train.sections import Optimizer
-from float8.train.validate import describe, read_section
 
 if TYPE_CHECKING:
-    from float8.train.settings import Settings
+    from float8.train.config.settings import Settings
 
 # What a file need not say; the other optimizers have torch's own.
 _ADAM = {"betas": (0.9, 0.95), "eps": 1e-8, "weight_decay": 0.01}

@@ -8,11 +8,11 @@ from typing import Any
 import float8
 from float8 import _C
 from float8.train import estimate
+from float8.train.config.settings import Settings
 from float8.train.console import View
 from float8.train.estimate import Layout
 from float8.train.model import meta_model, read_model_config
-from float8.train.ranks import check_layout, world_size
-from float8.train.settings import Settings
+from float8.train.processes.ranks import check_layout, world_size
 
 _FSDP_KEYS = ("enable_fsdp_float8_all_gather", "precompute_float8_dynamic_scale_for_fsdp")
 _GIB = 2.0**30

@@ -13,9 +13,9 @@ from torch.distributed.tensor import DTensor
 from torch.nn import functional
 
 from float8.inspection import HealthReport, inspect
+from float8.train.data.packing import IGNORED, Batch
 from float8.train.job import Job
-from float8.train.packing import IGNORED, Batch
-from float8.train.shard import sharded_modules
+from float8.train.processes.shard import sharded_modules
 
 
 @dataclass(frozen=True)

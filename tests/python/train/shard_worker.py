@@ -13,17 +13,17 @@ import torch
 from torch import distributed
 
 import float8
-from float8.train import weights
+from float8.train.checkpoint.state import model_state, unwrapped
+from float8.train.config.settings import Settings, load_settings
 from float8.train.console import View
-from float8.train.data import load_rows, make_loader
+from float8.train.data.loader import load_rows, make_loader
 from float8.train.interrupt import StopRequest
 from float8.train.job import Job
 from float8.train.loop import Run
 from float8.train.model import build_model, read_model_config
-from float8.train.ranks import Ranks, process_group
-from float8.train.settings import Settings, load_settings
-from float8.train.shard import make_mesh, shard_model
-from float8.train.state import model_state, unwrapped
+from float8.train.processes import weights
+from float8.train.processes.ranks import Ranks, process_group
+from float8.train.processes.shard import make_mesh, shard_model
 from float8.train.step import Computation
 
 CPU = torch.device("cpu")

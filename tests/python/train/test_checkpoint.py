@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from float8.train.checkpoint import (
+from float8.train.checkpoint.saver import (
     Saver,
     list_checkpoints,
     load_local,
@@ -20,9 +20,9 @@ from float8.train.checkpoint import (
     load_trainer,
     step_of,
 )
+from float8.train.checkpoint.shards import FORMATS
 from float8.train.errors import TrainError
-from float8.train.ranks import Ranks
-from float8.train.shards import FORMATS
+from float8.train.processes.ranks import Ranks
 
 TRAINER = {"step": 3, "settings": {"optimizer": {"betas": (0.9, 0.95)}}}
 

@@ -6,10 +6,10 @@ from itertools import islice
 
 import pytest
 
-from float8.train.data import EpochSampler, load_rows, make_loader, validation_batches
-from float8.train.packing import IGNORED
-from float8.train.ranks import Ranks
-from float8.train.settings import load_settings
+from float8.train.config.settings import load_settings
+from float8.train.data.loader import EpochSampler, load_rows, make_loader, validation_batches
+from float8.train.data.packing import IGNORED
+from float8.train.processes.ranks import Ranks
 
 
 def take(count, *arguments, **keys):

@@ -11,11 +11,11 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 
 import float8
 from float8.train import estimate
+from float8.train.config.settings import load_settings
 from float8.train.estimate import Layout, Unit
 from float8.train.model import build_model, meta_model, read_model_config
 from float8.train.optim import state_bytes
-from float8.train.settings import load_settings
-from float8.train.shard import shard_model
+from float8.train.processes.shard import shard_model
 
 RECIPES = [
     None,

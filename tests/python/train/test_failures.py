@@ -111,7 +111,7 @@ def test_an_error_does_not_cost_the_checkpoint_that_is_being_written(
 ):
     import time
 
-    from float8.train import checkpoint
+    from float8.train.checkpoint import saver as checkpoint
 
     write = checkpoint.write_shards
 
@@ -133,7 +133,7 @@ def test_an_error_does_not_cost_the_checkpoint_that_is_being_written(
 def test_a_save_that_fails_stops_the_run_soon(cli, config, tmp_path, monkeypatch):
     import errno
 
-    from float8.train import checkpoint
+    from float8.train.checkpoint import saver as checkpoint
 
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "a file")

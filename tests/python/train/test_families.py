@@ -11,10 +11,10 @@ from run_files import losses
 from tiny_tokenizer import save_tokenizer
 
 import float8
+from float8.train.config.settings import load_settings
+from float8.train.data.packing import lay_out
+from float8.train.data.tokenizer import ByteTokenizer
 from float8.train.model import meta_model, read_model_config
-from float8.train.packing import lay_out
-from float8.train.settings import load_settings
-from float8.train.tokenizer import ByteTokenizer
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 SIZES = {

@@ -9,10 +9,10 @@ import torch
 from run_files import losses
 from tiny_tokenizer import save_tokenizer
 
-from float8.train.data import load_rows, validation_batches
-from float8.train.packing import IGNORED
-from float8.train.ranks import Ranks
-from float8.train.settings import load_settings
+from float8.train.config.settings import load_settings
+from float8.train.data.loader import load_rows, validation_batches
+from float8.train.data.packing import IGNORED
+from float8.train.processes.ranks import Ranks
 
 RECIPE = """\
 recipe:

@@ -15,8 +15,14 @@ from pathlib import Path
 import pytest
 from run_files import losses
 
-from float8.train.checkpoint import list_checkpoints, load_local, load_state, load_trainer, step_of
-from float8.train.ranks import Ranks
+from float8.train.checkpoint.saver import (
+    list_checkpoints,
+    load_local,
+    load_state,
+    load_trainer,
+    step_of,
+)
+from float8.train.processes.ranks import Ranks
 
 KILLS = int(os.environ.get("FLOAT8_TEST_KILLS", "4"))  # 20 take a minute or more
 EVERY = 2

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import float8
+from float8.train.config.settings import load_settings
 from float8.train.job import Job, count_steps
 from float8.train.loop import Run
 from float8.train.model import (
@@ -18,7 +19,6 @@ from float8.train.model import (
     read_model_config,
 )
 from float8.train.optim import learning_rate, make_optimizer
-from float8.train.settings import load_settings
 
 CPU = torch.device("cpu")
 
@@ -159,7 +159,7 @@ def test_epochs_and_steps_the_smaller_counts(config):
 def test_accumulation_weighs_every_target_token_the_same(config):
     """One batch of 4 rows, two of 2 and four of 1 give the same loss and the same gradient."""
     from float8.train.console import View
-    from float8.train.data import load_rows
+    from float8.train.data.loader import load_rows
     from float8.train.interrupt import StopRequest
 
     # Two rows of 31 targets each, then two of 16: the mean of the rows' means is another number.

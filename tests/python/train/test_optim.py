@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import float8
-from float8.train import targets
+from float8.train.config import targets
+from float8.train.config.settings import load_settings
 from float8.train.errors import TrainError
 from float8.train.optim import make_optimizer
-from float8.train.settings import load_settings
 
 
 def made(config, model, **keys):

@@ -10,11 +10,11 @@ import pytest
 import torch
 from tiny_tokenizer import save_tokenizer
 
-from float8.train import data
-from float8.train.data import load_rows
-from float8.train.pack_cache import cached_rows
-from float8.train.packing import PackedRows
-from float8.train.settings import load_settings
+from float8.train.config.settings import load_settings
+from float8.train.data import loader as data
+from float8.train.data.loader import load_rows
+from float8.train.data.pack_cache import cached_rows
+from float8.train.data.packing import PackedRows
 
 
 @pytest.fixture

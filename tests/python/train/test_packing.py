@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from float8.train.packing import IGNORED, cut, lay_out
-from float8.train.tokenizer import END_OF_DOCUMENT, ByteTokenizer
+from float8.train.data.packing import IGNORED, cut, lay_out
+from float8.train.data.tokenizer import END_OF_DOCUMENT, ByteTokenizer
 
 PAIRS = st.lists(st.tuples(st.text(max_size=6), st.text(max_size=9)), min_size=1, max_size=12)
 

@@ -19,9 +19,9 @@ from run_files import losses
 
 import float8
 from float8.cli import main
-from float8.train.checkpoint import list_checkpoints
+from float8.train.checkpoint.saver import list_checkpoints
 from float8.train.command import check_rows
-from float8.train.settings import load_settings
+from float8.train.config.settings import load_settings
 
 # A global batch of 12 rows divides among 1, 2 and 3 processes; two take 3 microbatches each.
 WORDS = (
@@ -98,8 +98,8 @@ def test_one_process_prints(two):
 def test_the_exported_model_is_the_trained_one(two, folder):
     from transformers import AutoModelForCausalLM
 
-    from float8.train.ranks import Ranks
-    from float8.train.shards import read_shards
+    from float8.train.checkpoint.shards import read_shards
+    from float8.train.processes.ranks import Ranks
 
     trained = folder / "two" / "checkpoints" / "fp8"
     model = AutoModelForCausalLM.from_pretrained(trained / "consolidated")

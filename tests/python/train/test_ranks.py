@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from float8.cli import _without_option, parse
-from float8.train.launch import _first_error
-from float8.train.ranks import world_size
-from float8.train.slurm import first_host, slurm_variables
+from float8.train.processes.launch import _first_error
+from float8.train.processes.ranks import world_size
+from float8.train.processes.slurm import first_host, slurm_variables
 
 SRUN = {
     "SLURM_STEP_NUM_TASKS": "16", "SLURM_PROCID": "9", "SLURM_LOCALID": "1",

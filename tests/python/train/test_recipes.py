@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import float8
-from float8.train.settings import load_settings
+from float8.train.config.settings import load_settings
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 MODELS = {

@@ -10,8 +10,8 @@ import pytest
 
 import float8
 from float8.train import folder
-from float8.train.checkpoint import list_checkpoints
-from float8.train.settings import load_settings
+from float8.train.checkpoint.saver import list_checkpoints
+from float8.train.config.settings import load_settings
 
 WORDS = ("--fp8.enabled", "false", "--step_scheduler.max_steps", 1)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import float8
-from float8.train import settings as module
-from float8.train.settings import load_settings
+from float8.train.config import settings as module
+from float8.train.config.settings import load_settings
 
 README = Path(__file__).parents[3] / "configs" / "README.md"
 

@@ -8,8 +8,8 @@ import shard_worker
 import torch
 from torch import multiprocessing
 
+from float8.train.config.settings import load_settings
 from float8.train.model import build_model, read_model_config
-from float8.train.settings import load_settings
 
 
 def test_two_processes_hold_and_send_what_they_should(config, tmp_path):

@@ -9,9 +9,9 @@ import types
 import pytest
 
 import float8
-from float8.train.document import Document
-from float8.train.sections import Dataset
-from float8.train.text import read_texts
+from float8.train.config.document import Document
+from float8.train.config.sections import Dataset
+from float8.train.data.text import read_texts
 
 DOCUMENT = Document("c.yaml", {}, {"dataset.path": 3, "dataset.max_malformed_rows": 4})
 HELLASWAG = "nemo_automodel.components.datasets.llm.hellaswag.HellaSwag"

@@ -8,9 +8,9 @@ import pytest
 from tiny_tokenizer import save_tokenizer
 
 import float8
-from float8.train.data import load_rows
-from float8.train.settings import load_settings
-from float8.train.tokenizer import check_vocabulary, load_tokenizer
+from float8.train.config.settings import load_settings
+from float8.train.data.loader import load_rows
+from float8.train.data.tokenizer import check_vocabulary, load_tokenizer
 
 
 @pytest.fixture(scope="module")

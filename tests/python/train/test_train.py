@@ -16,11 +16,11 @@ import torch
 from run_files import losses, saved_weights
 
 from float8.train import device, loop
-from float8.train.checkpoint import list_checkpoints
+from float8.train.checkpoint.saver import list_checkpoints
+from float8.train.config.settings import load_settings
 from float8.train.console import View
 from float8.train.errors import TrainError
 from float8.train.folder import run_folder
-from float8.train.settings import load_settings
 
 
 @pytest.fixture

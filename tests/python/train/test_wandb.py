@@ -9,8 +9,8 @@ import types
 import pytest
 from run_files import losses
 
+from float8.train.config.settings import as_plain, load_settings
 from float8.train.job import check_same_settings
-from float8.train.settings import as_plain, load_settings
 
 
 class Recorder(types.ModuleType):

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from float8.train import targets
-from float8.train.document import Document
-from float8.train.sections import Dataset
-from float8.train.sources import Row, Source, find_source
-from float8.train.tokenizer import Pair
+from float8.train.config import targets
+from float8.train.config.document import Document
+from float8.train.config.sections import Dataset
+from float8.train.data.sources import Row, Source, find_source
+from float8.train.data.tokenizer import Pair
 
 _SHOWN = 5  # malformed rows named one by one
 

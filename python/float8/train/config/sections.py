@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from float8.train.validate import key, shorthand
+from float8.train.config.validate import key, shorthand
 
 
 @dataclass(frozen=True)

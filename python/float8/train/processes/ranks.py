@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import distributed
 
-from float8.train.slurm import slurm_variables
-from float8.train.validate import describe
+from float8.train.config.validate import describe
+from float8.train.processes.slurm import slurm_variables
 
 if TYPE_CHECKING:
-    from float8.train.settings import Settings
+    from float8.train.config.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ maps an accepted name to what this package does for it.
 
 from __future__ import annotations
 
-from float8.train.document import Document
+from float8.train.config.document import Document
 
 _AUTO = ("transformers.AutoModelForCausalLM", "nemo_automodel.NeMoAutoModelForCausalLM")
 

@@ -13,8 +13,8 @@ from float8.train.model import decoder_blocks
 if TYPE_CHECKING:
     from torch import nn
 
-    from float8.train.ranks import Ranks
-    from float8.train.settings import Settings
+    from float8.train.config.settings import Settings
+    from float8.train.processes.ranks import Ranks
 
 
 def make_mesh(settings: Settings, ranks: Ranks, device: torch.device) -> DeviceMesh:

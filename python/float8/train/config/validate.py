@@ -12,7 +12,7 @@ import types
 import typing
 from typing import Any, TypeVar
 
-from float8.train.document import Document
+from float8.train.config.document import Document
 
 Section = TypeVar("Section")
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import float8
-from float8.train import targets
-from float8.train.data_settings import check_data, check_data_targets, data_targets
-from float8.train.document import Document, Override, load_document
-from float8.train.optim import read_optimizer
-from float8.train.sections import (
+from float8.train.config import targets
+from float8.train.config.data_settings import check_data, check_data_targets, data_targets
+from float8.train.config.document import Document, Override, load_document
+from float8.train.config.sections import (
     SECTIONS,
     Checkpoint,
     ClipGradNorm,
@@ -32,7 +31,8 @@ from float8.train.sections import (
     ValidationDataLoader,
     Wandb,
 )
-from float8.train.validate import describe, read_scalar, read_section
+from float8.train.config.validate import describe, read_scalar, read_section
+from float8.train.optim import read_optimizer
 
 if TYPE_CHECKING:
     from float8.config import CompileConfig, Fp8Config

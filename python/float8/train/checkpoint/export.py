@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.distributed.tensor import DTensor
 
+from float8.train.checkpoint.state import model_state
+from float8.train.data.tokenizer import HubTokenizer, load_tokenizer
 from float8.train.model import cast_parameters, meta_model
-from float8.train.state import model_state
-from float8.train.tokenizer import HubTokenizer, load_tokenizer
 
 if TYPE_CHECKING:
-    from float8.train.ranks import Ranks
-    from float8.train.settings import Settings
+    from float8.train.config.settings import Settings
+    from float8.train.processes.ranks import Ranks
 
 
 def export(model: Any, settings: Settings, config: Any, folder: Path, ranks: Ranks) -> None:

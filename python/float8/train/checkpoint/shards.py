@@ -36,8 +36,8 @@ from torch.distributed.checkpoint.metadata import (
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 
+from float8.train.checkpoint.state import State
 from float8.train.errors import TrainError
-from float8.train.state import State
 
 FORMATS = ("safetensors", "torch_save")
 _INDEX = "index.json"

@@ -18,6 +18,7 @@ from torch import nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
+from float8.train.checkpoint.state import model_state, unwrapped
 from float8.train.model import (
     build_model,
     cast_parameters,
@@ -25,11 +26,10 @@ from float8.train.model import (
     pretrained_folder,
     wants_pretrained,
 )
-from float8.train.state import model_state, unwrapped
 
 if TYPE_CHECKING:
-    from float8.train.ranks import Ranks
-    from float8.train.settings import Settings
+    from float8.train.config.settings import Settings
+    from float8.train.processes.ranks import Ranks
 
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"

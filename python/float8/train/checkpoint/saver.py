@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 
+from float8.train.checkpoint.shards import read_shards, write_shards
+from float8.train.checkpoint.state import State, copied
 from float8.train.errors import TrainError
-from float8.train.ranks import Ranks
-from float8.train.shards import read_shards, write_shards
-from float8.train.state import State, copied
+from float8.train.processes.ranks import Ranks
 
 _NAME = re.compile(r"step_(\d+)")
 _TRAINER = "trainer.json"

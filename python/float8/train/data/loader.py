@@ -10,16 +10,16 @@ from typing import Any
 import torch
 from torch.utils.data import Sampler
 
+from float8.train.config.sections import Dataset
+from float8.train.config.settings import Settings
+from float8.train.config.validate import describe
+from float8.train.data.pack_cache import cached_rows
+from float8.train.data.packing import IGNORED, Batch, Documents, PackedRows, cut, lay_out
+from float8.train.data.sources import find_source
+from float8.train.data.text import Texts, read_texts
+from float8.train.data.tokenizer import BYTES, Tokenizer, check_vocabulary, load_tokenizer
 from float8.train.model import read_model_config
-from float8.train.pack_cache import cached_rows
-from float8.train.packing import IGNORED, Batch, Documents, PackedRows, cut, lay_out
-from float8.train.ranks import Ranks
-from float8.train.sections import Dataset
-from float8.train.settings import Settings
-from float8.train.sources import find_source
-from float8.train.text import Texts, read_texts
-from float8.train.tokenizer import BYTES, Tokenizer, check_vocabulary, load_tokenizer
-from float8.train.validate import describe
+from float8.train.processes.ranks import Ranks
 
 
 class EpochSampler(Sampler[int]):

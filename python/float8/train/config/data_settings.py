@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from float8.train import targets
-from float8.train.document import Document
-from float8.train.sections import Dataset
-from float8.train.validate import describe
+from float8.train.config import targets
+from float8.train.config.document import Document
+from float8.train.config.sections import Dataset
+from float8.train.config.validate import describe
 
 if TYPE_CHECKING:
-    from float8.train.settings import Settings
+    from float8.train.config.settings import Settings
 
 
 def data_targets(settings: Settings) -> list[tuple[str, str | None, dict[str, str]]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from float8.train.document import Document
-from float8.train.sections import Dataset
-from float8.train.sources import Row, Source
+from float8.train.config.document import Document
+from float8.train.config.sections import Dataset
+from float8.train.data.sources import Row, Source
 
 _LOCAL = "a local file, or a folder with train.jsonl and validation.jsonl (or .parquet)"
 

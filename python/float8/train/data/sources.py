@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from float8.train.document import Document
-from float8.train.sections import Dataset
+from float8.train.config.document import Document
+from float8.train.config.sections import Dataset
 
 # Every tenth topic is kept for validation: whole documents, so that no text is in both splits.
 _VALIDATION_STRIDE = 10
@@ -54,7 +54,7 @@ def find_source(document: Document, section: str, dataset: Dataset) -> Source:
     key = f"{section}.path" if dataset.path is not None else f"{section}.path_or_dataset"
     path = Path(dataset.file)
     if dataset.path is None and not path.exists() and not _looks_local(dataset.file):
-        from float8.train.hub import hub_source
+        from float8.train.data.hub import hub_source
 
         return hub_source(document, key, dataset)
     try:

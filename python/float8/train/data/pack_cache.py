@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from float8.train.packing import PackedRows
+from float8.train.data.packing import PackedRows
 
 _FORMAT = 1
 _TENSORS = {

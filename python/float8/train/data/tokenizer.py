@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 import torch
 
-from float8.train.packing import Documents
-from float8.train.settings import Settings
+from float8.train.config.settings import Settings
+from float8.train.data.packing import Documents
 
 BYTES = "bytes"
 END_OF_DOCUMENT = 256

@@ -1,0 +1,1 @@
+"""Several processes: started, told apart, and a model sharded over them."""
