@@ -13,7 +13,7 @@ from float8.config import Float8LinearConfig
 from float8.fsdp.amax import forget_amax
 from float8.fsdp.parameters import float8_shard, plain_values, wrap_again
 
-__all__ = ["ShardableLinear", "pad_shards"]
+__all__ = ["ShardableLinear"]
 
 
 class ShardableLinear(nn.Linear):
@@ -69,13 +69,6 @@ class ShardableLinear(nn.Linear):
         if self.gathers_float8 and float8_shard(self.weight) is None:  # assign=True
             wrap_again(self.weight, self.config)
         forget_amax(self.weight)
-
-
-def pad_shards(layer: nn.Module) -> None:
-    """Lets FSDP2 pad a layer's shards now, as it would in the next forward pass."""
-    for hook in layer._load_state_dict_post_hooks.values():
-        if (param := _fsdp_param(hook)) is not None:
-            param.reset_sharded_param()
 
 
 def _fsdp_param(hook: Callable[..., None]) -> Any | None:

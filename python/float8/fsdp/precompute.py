@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from float8.fsdp.amax import global_amax, keep_amax
-from float8.fsdp.layer import pad_shards
 from float8.fsdp.parameters import float8_shard
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ def precompute_float8_dynamic_scale_for_fsdp(module: nn.Module) -> None:
     for layer in module.modules():
         for weight in layer.parameters(recurse=False):
             if float8_shard(weight) is not None and hasattr(weight, "device_mesh"):
-                pad_shards(layer)  # it may make a new shard of this one
                 weights.setdefault(weight.device_mesh, {})[id(weight)] = weight
     for mesh, of_mesh in weights.items():
         _precompute(mesh, list(of_mesh.values()))

@@ -168,6 +168,10 @@ def dcp_load_alone_asks_for_scales(mesh):
         other(batches(1)[0])
     precompute_scales(other)
     assert torch.equal(other(batches(1)[0]), model(batches(1)[0]))
+    state = other.state_dict()
+    dcp.load(state, checkpoint_id=path, process_group=mesh.get_group())
+    other.load_state_dict(state)  # all ranks know of this one
+    assert torch.equal(other(batches(1)[0]), model(batches(1)[0]))
     remove(path, mesh)
 
 
