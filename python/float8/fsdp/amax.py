@@ -98,7 +98,8 @@ def known_amax(layer: nn.Module) -> torch.Tensor | None:
 def _forget_after_optimizer_steps() -> None:
     """A step changes all weights, though its kernels may write where no counter sees it."""
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # where a step is compiled, it is called beside the graph
+    # Where a step is compiled, it is called beside the graph.
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forget(optimizer: torch.optim.Optimizer, *_: Any) -> None:
         for group in optimizer.param_groups:
             for parameter in group["params"]:
