@@ -1,6 +1,6 @@
 """What the cases share that run on several ranks: the registry, meshes, a model, its training.
 
-Four processes are started once (test_ranks.py) and run every case in its turn. A case runs on
+Four processes are started once (test_sharded.py) and run every case in its turn. A case runs on
 meshes of 1, 2, 3 or 4 of them; ranks outside of the mesh wait at its end.
 """
 
