@@ -55,7 +55,7 @@ asan_python_tests := $(addprefix tests/python/,ops/test_scale.py ops/test_cast.p
 test-asan-python: .venv/build.stamp .venv/test.stamp
 	.ci/asan_python.sh $(asan_python_tests)
 
-# The kernels alone: ThreadSanitizer sees the races of a grid that runs on the host.
+# ThreadSanitizer: the races of a grid that runs on the host, and of threads that share a layer.
 test-tsan: build/system-tests.stamp .venv/build.stamp
 	.ci/cpp_tests.sh tsan
 

@@ -6,7 +6,6 @@
 #include <torch/types.h>
 
 #include <functional>
-#include <thread>
 
 #include "tests/cpp/ops/kept_copies_fixture.h"
 
@@ -136,35 +135,6 @@ TEST_P(CachedWeightsOfLayers, ACachedWeightMayDie) {
   const at::Tensor x = random({20, 64});
   const at::Tensor got = run(x, next);
   EXPECT_TRUE(at::equal(got, fresh(x, next)));
-}
-
-TEST_P(CachedWeightsOfLayers, ThreadsShareACachedWeight) {
-  constexpr int kThreads = 4;
-  const at::Tensor w = weight();
-  const CachedWeights cached({w});
-  std::vector<at::Tensor> inputs;
-  std::vector<at::Tensor> want;
-  std::vector<int> wrong(kThreads, 0);
-  for (int i = 0; i < kThreads; ++i) {
-    inputs.push_back(random({20 + i, 64}));
-    want.push_back(fresh(inputs[i], w));
-  }
-  std::vector<std::thread> threads;
-  threads.reserve(kThreads);
-  for (int i = 0; i < kThreads; ++i) {
-    threads.emplace_back([&, i] {
-      for (int round = 0; round < 20; ++round) {
-        if (i == 0) {
-          CachedWeights::invalidate();
-        }
-        wrong[i] += at::equal(run(inputs[i], w), want[i]) ? 0 : 1;
-      }
-    });
-  }
-  for (std::thread& thread : threads) {
-    thread.join();
-  }
-  EXPECT_EQ(wrong, std::vector<int>(kThreads, 0));
 }
 
 FLOAT8_ON_EVERY_BACKEND(CachedWeightsOfLayers);

@@ -1,5 +1,4 @@
 #include <cmath>
-#include <thread>
 
 #include "tests/cpp/ops/linear_fixture.h"
 
@@ -139,36 +138,6 @@ TEST_P(LinearOperator, ANonFiniteInputNeverBecomesAFiniteOutput) {
       EXPECT_FALSE(at::isfinite(t.weight.grad().select(1, 4)).any().item<bool>()) << name;
     }
   }
-}
-
-TEST_P(LinearOperator, ThreadsDoNotDisturbEachOther) {
-  constexpr int kThreads = 4;
-  const LinearRecipe recipe = recipe_named("tensorwise");
-  const at::Tensor weight = random({48, 64}).requires_grad_();
-  std::vector<LinearOperands> all;
-  std::vector<at::Tensor> want(kThreads);
-  std::vector<int> wrong(kThreads, 0);
-  const auto gradients = [&](const LinearOperands& t) {
-    const at::Tensor output = linear(t.input, weight, std::nullopt, recipe);
-    const auto grads = torch::autograd::grad({output}, {t.input, weight}, {t.grad_output});
-    return at::cat({output.detach().flatten(), grads[0].flatten(), grads[1].flatten()});
-  };
-  for (int i = 0; i < kThreads; ++i) {
-    all.push_back(operands({40 + i}, 64, 48, at::kFloat, /*with_bias=*/false));
-    want[i] = gradients(all[i]);
-  }
-  std::vector<std::thread> threads;
-  for (int i = 0; i < kThreads; ++i) {
-    threads.emplace_back([&, i] {
-      for (int round = 0; round < 20; ++round) {
-        wrong[i] += at::equal(gradients(all[i]), want[i]) ? 0 : 1;
-      }
-    });
-  }
-  for (std::thread& thread : threads) {
-    thread.join();
-  }
-  EXPECT_EQ(wrong, std::vector<int>(kThreads, 0));
 }
 
 FLOAT8_ON_EVERY_BACKEND(LinearOperator);
