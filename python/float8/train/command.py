@@ -40,6 +40,7 @@ from float8.train.model import (
 )
 from float8.train.picture import draw_losses
 from float8.train.plan import show_plan
+from float8.train.processes.launch import is_launched
 from float8.train.processes.ranks import Ranks, process_group
 from float8.train.processes.shard import make_mesh, shard_model
 from float8.train.processes.weights import fill, skeleton
@@ -78,7 +79,7 @@ def _train(settings: Settings, resume: bool, skip_nan: bool, ranks: Ranks) -> No
     parameters = sum(each.numel() for each in meta_model(settings, config).parameters())
     with (
         _folder(settings, resume, view, ranks, parameters) as folder,
-        StopRequest(ranks.main) as stop,
+        StopRequest(ranks.main and not is_launched()) as stop,
     ):
         job = Job(settings, device, rows, held_out, view, stop, ranks, skip_nan)
         _describe(job)

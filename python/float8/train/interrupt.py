@@ -12,7 +12,7 @@ class StopRequest:
     """While entered, the first signal only sets `requested`; a second one interrupts at once.
 
     Args:
-        speaks: say so on standard error (of several processes one does).
+        speaks: say so on standard error (of several processes one does, or who started them).
     """
 
     def __init__(self, speaks: bool = True) -> None:
@@ -33,7 +33,12 @@ class StopRequest:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        # Not through a stream: the signal may have come in the middle of a print, and Python's
-        # streams cannot be entered twice.
         if self._speaks:
-            os.write(2, b"\nstopping after this step (again: at once, without a checkpoint)\n")
+            say_stopping()
+
+
+def say_stopping() -> None:
+    """Tells the user that the first signal was seen; for signal handlers."""
+    # Not through a stream: the signal may have come in the middle of a print, and Python's
+    # streams cannot be entered twice.
+    os.write(2, b"\nstopping after this step (again: at once, without a checkpoint)\n")

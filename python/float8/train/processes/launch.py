@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from float8.train.errors import WorkerError
+from float8.train.interrupt import say_stopping
 
 _LAUNCHER = "FLOAT8_LAUNCHER"
 _PR_SET_PDEATHSIG = 1
@@ -100,6 +101,8 @@ class _Forwarding:
 
     def _handle(self, _number: int, _frame: object) -> None:
         number = signal.SIGKILL if self.seen else signal.SIGTERM
+        if not self.seen:
+            say_stopping()
         self.seen = True
         for worker in self._agent.get_worker_group().workers:
             if isinstance(worker.id, int):
@@ -149,13 +152,21 @@ def end_with_launcher() -> None:
 
     Nobody would watch it any more, and it would keep the run's folder locked.
     """
-    launcher = os.environ.get(_LAUNCHER)
-    if launcher is None or "RANK" not in os.environ:
+    if not is_launched():
         return
+    launcher = os.environ[_LAUNCHER]
     with contextlib.suppress(OSError, AttributeError):  # only Linux has it
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != int(launcher):
         raise KeyboardInterrupt
+
+
+def is_launched() -> bool:
+    """Whether `launch` started this process: it then speaks to the user about signals.
+
+    The agent sends some of its own, to the processes that are left when one has failed.
+    """
+    return _LAUNCHER in os.environ and "RANK" in os.environ
 
 
 def is_worker() -> bool:
