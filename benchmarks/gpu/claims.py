@@ -38,6 +38,7 @@ HOPPER = "9.0"
 ARITHMETIC = "py:test_device_arithmetic.py::"
 PRODUCTS = "py:test_products.py::"
 LAYERS = "py:test_layers.py::"
+SHARDED = "py:test_fsdp_weights.py::"
 CONFORMANCE = ("cpp:Backend/*/Cuda",)
 
 CLAIMS = (
@@ -200,6 +201,12 @@ CLAIMS = (
         "src/plan/cost_model.h",
         ("goal:layers.faster_than_bf16",),
         HOPPER,
+    ),
+    Claim(
+        "sharded-weights",
+        "FSDP2 gathers FP8 weights over NCCL, on CUDA's streams, with the bits of a plain model",
+        "python/float8/fsdp/README.md",
+        (SHARDED + "test_a_sharded_model_trains_with_the_bits_of_a_plain_one",),
     ),
     Claim(
         "step-speed",
