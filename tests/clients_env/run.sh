@@ -39,9 +39,9 @@ PYTHON
 show() {  # what it is, and the command
   local name=$1
   shift
-  echo "$name"
-  "$@" 2>"log-${name// /-}.txt" | grep '^{' | sed "s/^/$name: /" | tee -a results.txt ||
-    { tail -n 20 "log-${name// /-}.txt" >&2; exit 1; }
+  echo "running $name"
+  "$@" 2>"log-${name// /-}.txt" >"out-${name// /-}.txt" || { tail -n 20 "log-${name// /-}.txt" >&2; exit 1; }
+  sed -n "s/^RESULT/$name:/p" "out-${name// /-}.txt" >>results.txt
 }
 ours=("$python" -m float8.as_torchao --)
 many=("$clients/env/bin/torchrun" --nproc-per-node 2)
@@ -59,3 +59,4 @@ show "automodel 2 processes bf16" "${many[@]}" "${automodel[@]}" --fp8.enabled=f
 show "automodel 2 processes torchao" "${many[@]}" "${automodel[@]}"
 show "automodel 2 processes ours" "${ours[@]}" "${many[@]}" "${automodel[@]}"
 show "automodel 2 processes ours all-gather" "${ours[@]}" "${many[@]}" "${automodel[@]}" "${gather[@]}"
+cat results.txt
