@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs all tests on a build that counts lines, and reports which of ours none of them reached: C++ in
-# build/coverage/cpp.txt, Python in build/coverage/python.txt. C++ counts what Python tests reach, too. Twenty minutes.
+# build/coverage/cpp.txt, Python in build/coverage/python.txt. C++ counts what Python tests reach, too.
 set -euo pipefail
 
 build=$PWD/build/coverage
