@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from float8.train.console import View
+from float8.train.console import View, columns
 from float8.train.errors import TrainError
 from float8.train.metrics import Row
 from float8.train.picture import smooth
@@ -217,7 +217,7 @@ def compare_command(words: list[str], picture: Path) -> None:
                 _mean([c.memory for c in own], ".2f"),
             ]
         )
-    view.line(_table(rows))
+    view.line(columns(rows))
     (first, base), *others = runs.items()
     for label, own in others:
         verdict = judge([c.final(last) for c in base], [c.final(last) for c in own])
@@ -229,17 +229,6 @@ def compare_command(words: list[str], picture: Path) -> None:
 def _mean(values: list[float | None], form: str) -> str:
     known = [value for value in values if value is not None]
     return format(statistics.fmean(known), form) if known else "-"
-
-
-def _table(rows: list[list[str]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            c.ljust(w) if i == 0 else c.rjust(w)
-            for i, (c, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
 
 
 def draw(runs: dict[str, list[Curve]], path: Path) -> None:

@@ -34,6 +34,18 @@ def figures(values: Mapping[str, float]) -> str:
     return "  ".join([*parts, f"{values['peak_memory_gib']:.1f} GiB"])
 
 
+def columns(rows: list[list[str]]) -> str:
+    """Rows as plain text in columns: the first to the left, the others, numbers, to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
+
+
 class StepView:
     """One run's steps on the screen."""
 

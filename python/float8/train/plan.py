@@ -9,7 +9,7 @@ import float8
 from float8 import _C
 from float8.train import estimate
 from float8.train.config.settings import Settings
-from float8.train.console import View
+from float8.train.console import View, columns
 from float8.train.estimate import Layout
 from float8.train.model import meta_model, read_model_config
 from float8.train.processes.ranks import check_layout, world_size
@@ -102,7 +102,7 @@ def show_memory(settings: Settings, config: Any, layout: Layout, view: View) -> 
     rows.append(["sum", *(f"{m.total / _GIB:.2f}" for m in memory.values())])
     if layout.world > 1:
         rows += _traffic_rows(settings, {name: units for name, (units, _) in kinds.items()}, layout)
-    view.line(_table(rows))
+    view.line(columns(rows))
 
 
 def _traffic_rows(
@@ -142,15 +142,4 @@ def show_speed(settings: Settings, config: Any, view: View) -> None:
         example = names[0].rpartition(".")[2]
         rows.append([f"{example} [{n}, {k}]", str(len(names)), f"{speedup:.2f}"])
     view.line(f"\npredicted for {tokens} tokens on an H100; products and casts alone, not measured")
-    view.line(_table(rows))
-
-
-def _table(rows: list[list[str]]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    view.line(columns(rows))

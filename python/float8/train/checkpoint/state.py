@@ -12,33 +12,17 @@ import torch
 from torch import nn
 from torch.distributed.tensor import DTensor
 
+from float8.fsdp.parameters import plain_values
+
 State = dict[str, torch.Tensor]
 
 
 def unwrapped(tensor: torch.Tensor) -> torch.Tensor:
     """The plain tensor that this rank holds of a sharded or wrapped one; it shares its memory."""
-    local = tensor.detach()
+    local = plain_values(tensor)
     if isinstance(local, DTensor):
         local = local.to_local()
-    while type(local) not in (torch.Tensor, nn.Parameter):
-        # A weight of FSDP2's FP8 all-gather: its first part is the weight, the other its scale.
-        parts, _ = local.__tensor_flatten__()  # type: ignore[attr-defined]
-        local = getattr(local, parts[0])
     return local
-
-
-def plain(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor without wrappers of its own; a sharded one stays sharded."""
-    if not isinstance(tensor, DTensor):
-        return unwrapped(tensor)
-    return DTensor.from_local(
-        unwrapped(tensor),
-        tensor.device_mesh,
-        tensor.placements,
-        run_check=False,
-        shape=tensor.shape,
-        stride=tensor.stride(),
-    )
 
 
 def model_state(model: nn.Module) -> State:
@@ -46,13 +30,13 @@ def model_state(model: nn.Module) -> State:
     every = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     again = every - {name for name, _ in model.named_parameters()}
     saved = model.state_dict()
-    return {name: plain(saved[name]) for name in saved if name not in again}
+    return {name: plain_values(saved[name]) for name in saved if name not in again}
 
 
 def optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> State:
     """The optimizer's tensors as `<parameter>.<what>`."""
     return {
-        f"{name}.{what}": plain(value)
+        f"{name}.{what}": plain_values(value)
         for name, parameter in model.named_parameters()
         for what, value in optimizer.state.get(parameter, {}).items()
         if isinstance(value, torch.Tensor)
