@@ -7,22 +7,20 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from float8.config import CastConfig, ScalingGranularity, ScalingType
+from float8.config import CastConfig, Float8LinearConfig, ScalingGranularity, ScalingType
 from float8.float8_linear import Float8Linear
 from float8.fsdp.parameters import has_values
 
 __all__ = ["HealthReport", "OperandHealth", "inspect"]
 
 _OPERANDS = ("input", "weight", "grad_output")
-_TENSOR, _ROW = (0, 0), (1, 0)
 
-_amax = torch.ops.float8.amax.default
-_amax_to_scale = torch.ops.float8.amax_to_scale.default
-_cast_error = torch.ops.float8.cast_error.default
+_cast_health = torch.ops.float8.cast_health.default
 
 
 @dataclass(frozen=True)
@@ -77,10 +75,8 @@ class HealthReport:
         if not self._measured:
             return []
         measured = self._measured.values()
-        # One copy to the host for all of them.
-        figures = torch.cat(
-            [torch.cat([m.amax.reshape(1).double(), m.errors]) for m in measured]
-        ).tolist()
+        # One copy to the host for all of them; cat makes the amax float64, as the errors are.
+        figures = torch.cat([t for m in measured for t in (m.amax.flatten(), m.errors)]).tolist()
         return [
             _row(layer, operand, m.values, *figures[5 * i : 5 * i + 5])
             for i, ((layer, operand), m) in enumerate(self._measured.items())
@@ -114,7 +110,7 @@ class HealthReport:
 
 
 @contextmanager
-def inspect(model: nn.Module, *, sample_rows: int = 32) -> Iterator[HealthReport]:
+def inspect(model: nn.Module, *, sample_rows: int = 16) -> Iterator[HealthReport]:
     """Measures what the casts to FP8 lose in the forward and backward passes inside the block.
 
         with float8.inspect(model) as report:
@@ -158,9 +154,26 @@ def inspect(model: nn.Module, *, sample_rows: int = 32) -> Iterator[HealthReport
     with ExitStack() as stack:
         stack.enter_context(torch.compiler.set_stance("force_eager"))
         for name, layer in layers.items():
-            handle = layer.register_forward_hook(_forward_hook(meter, name))
+            handle = layer.register_forward_hook(_forward_hook(meter, name, layer.config))
             stack.callback(handle.remove)
         yield report
+
+
+class _Cast(NamedTuple):
+    """How an operand is cast, as the operator takes it."""
+
+    dtype: torch.dtype
+    rowwise: bool
+    power_of_two: bool
+
+
+def _cast_of(cast: CastConfig, power_of_two: bool) -> _Cast | None:
+    """None where the operand stays in high precision."""
+    if cast.scaling_type is ScalingType.DISABLED:
+        return None
+    assert cast.target_dtype is not None
+    rowwise = cast.scaling_granularity is ScalingGranularity.AXISWISE
+    return _Cast(cast.target_dtype, rowwise, power_of_two)
 
 
 class _Meter:
@@ -170,59 +183,60 @@ class _Meter:
         self._measured, self._sample_rows = report._measured, sample_rows
         # The last input: the next layer may read the same one (q, k and v; gate and up). Not kept
         # alive; its version counts writes to it.
-        self._last: tuple[weakref.ref[torch.Tensor], int, CastConfig, bool] | None = None
+        self._last: tuple[weakref.ref[torch.Tensor], int, _Cast] | None = None
         self._last_measured: _Measured | None = None
 
-    def add_input(self, name: str, x: torch.Tensor, cast: CastConfig, power_of_two: bool) -> None:
+    def add_input(self, name: str, x: torch.Tensor, cast: _Cast) -> None:
         if x.is_inference():  # it counts no writes
-            self.add((name, "input"), x, cast, power_of_two)
+            self.add((name, "input"), x, cast)
             return
         last, version = self._last, x._version
-        if last is None or last[0]() is not x or last[1:] != (version, cast, power_of_two):
-            self._last = (weakref.ref(x), version, cast, power_of_two)
-            self._last_measured = self._measure(x, cast, power_of_two)
+        if last is None or last[0]() is not x or last[1] != version or last[2] != cast:
+            self._last = (weakref.ref(x), version, cast)
+            self._last_measured = self._measure(x, cast)
         self._add((name, "input"), self._last_measured)
 
-    def add(
-        self, key: tuple[str, str], x: torch.Tensor, cast: CastConfig, power_of_two: bool
-    ) -> None:
-        self._add(key, self._measure(x, cast, power_of_two))
+    def add(self, key: tuple[str, str], x: torch.Tensor, cast: _Cast) -> None:
+        self._add(key, self._measure(x, cast))
 
     def _add(self, key: tuple[str, str], new: _Measured | None) -> None:
         if new is not None:
             old = self._measured.get(key)
             self._measured[key] = new if old is None else old + new
 
-    def _measure(self, x: torch.Tensor, cast: CastConfig, power_of_two: bool) -> _Measured | None:
-        if cast.scaling_type is ScalingType.DISABLED or x.numel() == 0:
+    def _measure(self, x: torch.Tensor, cast: _Cast) -> _Measured | None:
+        if x.numel() == 0:
             return None
-        matrix = x.detach().reshape(-1, x.shape[-1])
-        sample = matrix[:: -(-matrix.shape[0] // self._sample_rows)]
-        amax = _amax(matrix, _TENSOR)
-        rowwise = cast.scaling_granularity is ScalingGranularity.AXISWISE
-        scale = _amax_to_scale(
-            _amax(sample, _ROW) if rowwise else amax, cast.target_dtype, power_of_two
-        )
-        return _Measured(amax, _cast_error(sample, scale, cast.target_dtype), sample.numel())
+        matrix = x if x.dim() == 2 else x.detach().reshape(-1, x.shape[-1])
+        rows, columns = matrix.shape
+        sampled = len(range(0, rows, -(-rows // self._sample_rows)))
+        amax, errors = _cast_health(matrix, *cast, self._sample_rows)
+        return _Measured(amax, errors, sampled * columns)
 
 
 def _forward_hook(
-    meter: _Meter, name: str
+    meter: _Meter, name: str, config: Float8LinearConfig
 ) -> Callable[[nn.Module, tuple[torch.Tensor, ...], torch.Tensor], None]:
+    of_input, of_weight, of_gradient = (
+        _cast_of(cast, config.round_scales_to_power_of_2)
+        for cast in (
+            config.cast_config_input,
+            config.cast_config_weight,
+            config.cast_config_grad_output,
+        )
+    )
+
     def hook(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         assert isinstance(layer, Float8Linear)
-        config = layer.config
-        power_of_two = config.round_scales_to_power_of_2
-        # The output has the dtype of the input as it was cast: autocast's, where that is on.
-        x = inputs[0].to(output.dtype)
-        meter.add_input(name, x, config.cast_config_input, power_of_two)
-        if has_values(layer.weight):
-            meter.add((name, "weight"), layer.weight, config.cast_config_weight, power_of_two)
-        if output.requires_grad:
-            cast = config.cast_config_grad_output
-            output.register_hook(  # type: ignore[no-untyped-call]
-                lambda gradient: meter.add((name, "grad_output"), gradient, cast, power_of_two)
-            )
+        weight = layer.weight
+        if of_input is not None:
+            # The output has the dtype of the input as it was cast: autocast's, where that is on.
+            meter.add_input(name, inputs[0].to(output.dtype), of_input)
+        if of_weight is not None and has_values(weight):
+            meter.add((name, "weight"), weight, of_weight)
+        if of_gradient is not None and output.requires_grad:
+            key, cast = (name, "grad_output"), of_gradient
+            output.register_hook(lambda gradient: meter.add(key, gradient, cast))  # type: ignore[no-untyped-call]
 
     return hook
 

@@ -49,6 +49,13 @@ TORCH_LIBRARY(float8, m) {
   // how many become zero and were not, the sum of x^2, the sum of (dequantized - x)^2.
   m.def("cast_error(Tensor x, Tensor scale, ScalarType dtype) -> Tensor", tags);
 
+  // x's amax [1, 1], and cast_error of at most `sample_rows` of its rows, evenly spaced, with the
+  // scales that a cast of all of x gives them: one for each row, or one for the tensor.
+  m.def(
+      "cast_health(Tensor x, ScalarType dtype, bool rowwise, bool power_of_two, int sample_rows) "
+      "-> (Tensor amax, Tensor errors)",
+      tags);
+
   // D[M, N] = a[M, K] b[N, K]^T * scale_inv_a[M or 1, 1] * scale_inv_b[N or 1, 1]^T, accumulated in
   // float32 and rounded to out_dtype; then + bias[N] of that dtype. `emulate` multiplies in float32
   // where the hardware has no FP8.

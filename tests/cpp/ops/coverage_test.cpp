@@ -19,7 +19,8 @@ TEST(Coverage, EveryOperatorIsInTheSuite) {
     }
   }
   std::set<std::string> expected = leaf_operators();
-  expected.insert({"linear", "cache_weights", "release_weights", "invalidate_cached_weights"});
+  expected.insert(
+      {"linear", "cast_health", "cache_weights", "release_weights", "invalidate_cached_weights"});
   EXPECT_EQ(registered, expected);
 }
 

@@ -88,9 +88,9 @@ def test_passes_add_up():
 
 def test_an_input_that_layers_share_is_measured_once(monkeypatch):
     calls = []
-    cast_error = inspection._cast_error
+    cast_health = inspection._cast_health
     monkeypatch.setattr(
-        inspection, "_cast_error", lambda x, *rest: calls.append(x.shape) or cast_error(x, *rest)
+        inspection, "_cast_health", lambda x, *rest: calls.append(x.shape) or cast_health(x, *rest)
     )
     model = nn.ModuleDict({name: layer() for name in ("q", "k", "v")})
     x = torch.randn(9, 48)

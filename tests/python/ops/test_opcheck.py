@@ -32,6 +32,7 @@ CASES = {
     "transpose": [(data(7, 40),), (data(16, 3, ref.E5M2),)],
     "dequantize": [(data(7, 40), ONE, torch.bfloat16)],
     "cast_error": [(X, ONE, ref.E4M3), (X.half(), torch.ones(7, 1), ref.E5M2)],
+    "cast_health": [(X, ref.E4M3, False, True, 3), (X.half(), ref.E5M2, True, False, 99)],
     "scaled_mm": [
         (data(7, 32), data(20, 32), ONE, ONE),
         (data(7, 32), data(20, 32), torch.ones(7, 1), torch.ones(20, 1), torch.ones(20)),

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from typing import Any
 
 SECONDS = 240  # until a hanging run is a failed test
+
+
+# transformers imports torchao where it is installed; torch 2.15 has two words to say about that.
+_OF_TORCHAO = re.compile(r"(\[rank\d+\]:)?W.*?/_pytree\.py:\d+\] .*\n")
 
 
 @dataclass
@@ -47,7 +52,7 @@ def finish(process: Any) -> Done:
     """Waits for a started command."""
     out, err = process.communicate(timeout=SECONDS)
     assert "Traceback" not in out + err, out + err
-    return Done(process.returncode, out, err)
+    return Done(process.returncode, out, _OF_TORCHAO.sub("", err))
 
 
 def run(*words: object, processes: int = 1, **keys: str) -> Done:

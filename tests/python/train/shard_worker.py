@@ -27,6 +27,9 @@ from float8.train.processes.shard import make_mesh, shard_model
 from float8.train.step import Computation
 
 CPU = torch.device("cpu")
+# What FSDP2 calls, from torch 2.11 on and from 2.15 on.
+ALL_GATHERS = ("all_gather_into_tensor", "all_gather_single")
+REDUCE_SCATTERS = ("reduce_scatter_tensor", "reduce_scatter_single")
 
 
 def sharded(settings: Settings, ranks: Ranks) -> Any:
@@ -78,7 +81,7 @@ def check_accumulation(settings: Settings, ranks: Ranks) -> None:
     counts = []
     for micro_steps in (1, 3):
         batch = [next(loader) for _ in range(micro_steps)]
-        with counted("reduce_scatter_tensor") as sums, counted("all_gather_into_tensor") as gathers:
+        with counted(*REDUCE_SCATTERS) as sums, counted(*ALL_GATHERS) as gathers:
             computation.gradients(batch, inspected=False)
         model.zero_grad(set_to_none=True)
         counts.append((len(sums), len(gathers)))
@@ -87,20 +90,25 @@ def check_accumulation(settings: Settings, ranks: Ranks) -> None:
 
 
 @contextlib.contextmanager
-def counted(name: str) -> Iterator[list[str]]:
-    """Counts the calls of a function of torch.distributed."""
+def counted(*names: str) -> Iterator[list[str]]:
+    """Counts the calls of those functions of torch.distributed that this torch has."""
     calls: list[str] = []
-    original = getattr(distributed, name)
+    originals = {name: getattr(distributed, name) for name in names if hasattr(distributed, name)}
 
-    def call(*arguments: Any, **keys: Any) -> Any:
-        calls.append(name)
-        return original(*arguments, **keys)
+    def counting(name: str) -> Any:
+        def call(*arguments: Any, **keys: Any) -> Any:
+            calls.append(name)
+            return originals[name](*arguments, **keys)
 
-    setattr(distributed, name, call)
+        return call
+
+    for name in originals:
+        setattr(distributed, name, counting(name))
     try:
         yield calls
     finally:
-        setattr(distributed, name, original)
+        for name, original in originals.items():
+            setattr(distributed, name, original)
 
 
 def check_precompute(settings: Settings, ranks: Ranks) -> None:
