@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
@@ -179,9 +180,12 @@ def make_loader(settings: Settings, rows: PackedRows, ranks: Ranks, steps: int) 
         scheduler.local_batch_size,
         steps * scheduler.global_batch_size,
     )
-    return StatefulDataLoader(
-        rows, batch_size=scheduler.local_batch_size, sampler=sampler, collate_fn=rows.collate
-    )
+    with warnings.catch_warnings():
+        # Between torchdata and torch 2.15, in every process; there is nothing that a user could do.
+        warnings.filterwarnings("ignore", message="'set_vital' is deprecated")
+        return StatefulDataLoader(
+            rows, batch_size=scheduler.local_batch_size, sampler=sampler, collate_fn=rows.collate
+        )
 
 
 def validation_batches(settings: Settings, rows: PackedRows, ranks: Ranks) -> Iterator[Batch]:
