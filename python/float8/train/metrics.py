@@ -59,6 +59,25 @@ def start_wandb(job: Job, run: str) -> Any:
     )
 
 
+def session_start() -> Any:
+    """Tells TensorBoard to forget what an earlier process wrote about this step and later ones."""
+    from tensorboard.compat.proto.event_pb2 import (  # type: ignore[import-untyped]
+        Event,
+        SessionLog,
+    )
+
+    return Event(session_log=SessionLog(status=SessionLog.START))
+
+
+def summary_of(values: Row) -> Any:
+    """One record for a step: SummaryWriter.add_scalar would queue one for each value."""
+    from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
+
+    return Summary(
+        value=[Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
+    )
+
+
 class MetricsLog:
     """Appends rows to the JSON lines and to TensorBoard.
 
@@ -73,7 +92,7 @@ class MetricsLog:
         self._main = job.ranks.main
         if not self._main:
             return
-        from torch.utils.tensorboard import SummaryWriter
+        from torch.utils.tensorboard import FileWriter
 
         output_dir = job.settings.output_dir
         path = metrics_path(output_dir, run)
@@ -83,10 +102,8 @@ class MetricsLog:
         aside.write_text("".join(json.dumps(row) + "\n" for row in self.rows), encoding="utf-8")
         aside.replace(path)
         self._file = path.open("a", encoding="utf-8")
-        self._board = SummaryWriter(
-            str(output_dir / "tensorboard" / run), purge_step=after_step + 1 if after_step else None
-        )
-
+        self._board = FileWriter(str(output_dir / "tensorboard" / run))
+        self._board.add_event(session_start(), after_step + 1)
         self._wandb = start_wandb(job, run)
 
     def add(self, step: int, **values: float) -> None:
@@ -103,8 +120,7 @@ class MetricsLog:
         self._file.flush()
         if self._wandb is not None:
             self._wandb.log(values, step=step)
-        for name, value in values.items():
-            self._board.add_scalar(name, value, step)
+        self._board.add_summary(summary_of(values), step)
 
     def close(self) -> None:
         """Flushes both."""
