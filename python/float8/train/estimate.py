@@ -234,7 +234,7 @@ def memory_of(
 
     `gathered` is, for shards, the root unit (whole from the forward pass to the backward pass), two
     blocks (one computes while the next one arrives), and a block's gradients in float32 before
-    they are reduced.
+    they are reduced; all blocks' where that is deferred to the last microbatch.
     """
     shards = layout.shards
     weights = sum(unit.held(shards) for unit in units)
@@ -243,7 +243,9 @@ def memory_of(
         blocks = [unit for unit in units if not unit.root]
         largest = max((unit.gathered(shards) for unit in blocks), default=0)
         root = sum(unit.gathered(shards) for unit in units if unit.root)
-        gathered = root + 2 * largest + max(unit.reduced(shards) for unit in units)
+        reduced = [unit.reduced(shards) for unit in units]
+        waiting = _reductions(settings, layout) < _microbatches(settings, layout)
+        gathered = root + 2 * largest + (sum(reduced) if waiting else max(reduced))
     return Memory(
         weights=weights,
         gradients=weights,
@@ -273,16 +275,26 @@ def traffic_of(settings: Settings, units: list[Unit], layout: Layout) -> Traffic
     A block is gathered in the forward and in the backward pass of each microbatch, the root unit
     in the forward pass alone. The scales' all-reduces (4 bytes a layer) are left out.
     """
-    scheduler, n = settings.step_scheduler, layout.shards
-    micro = max(1, scheduler.global_batch_size // (scheduler.local_batch_size * layout.world))
+    n, micro = layout.shards, _microbatches(settings, layout)
     passes = [(unit, micro if unit.root else 2 * micro) for unit in units]
-    reduced = sum(unit.reduced(n) for unit in units)
+    reduced = sum(unit.reduced(n) for unit in units) * _reductions(settings, layout)
     replicas = layout.replicas
     return Traffic(
         all_gather=sum(unit.gathered(n) * times for unit, times in passes) * (n - 1) // n,
-        reduce_scatter=reduced * micro * (n - 1) // n,
-        all_reduce=2 * (reduced // n) * micro * (replicas - 1) // replicas,
+        reduce_scatter=reduced * (n - 1) // n,
+        all_reduce=2 * (reduced // n) * (replicas - 1) // replicas,
     )
+
+
+def _microbatches(settings: Settings, layout: Layout) -> int:
+    scheduler = settings.step_scheduler
+    return max(1, scheduler.global_batch_size // (scheduler.local_batch_size * layout.world))
+
+
+def _reductions(settings: Settings, layout: Layout) -> int:
+    """How often a step sums the gradients over the ranks."""
+    deferred = settings.distributed.defer_fsdp_grad_sync
+    return 1 if deferred else _microbatches(settings, layout)
 
 
 def _dtype(settings: Settings) -> torch.dtype:

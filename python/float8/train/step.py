@@ -47,7 +47,8 @@ class Computation:
         # float32 weights are master weights: the products are BF16's all the same. FSDP2 gathers
         # them in BF16; without it autocast does the cast.
         master = job.settings.model.torch_dtype == "float32"
-        self._autocast = master and not sharded_modules(model)
+        self._sharded = sharded_modules(model)
+        self._autocast = master and not self._sharded
 
     def gradients(self, batch: list[Batch], inspected: bool) -> Gradients:
         """Forward and backward of this rank's part of a global batch; gradients are clipped.
@@ -64,9 +65,8 @@ class Computation:
         # The loss, and whether some rank was asked to stop: one message for both.
         told = torch.zeros(2, device=device)
         with inspect(self.model) if inspected else contextlib.nullcontext() as health:
-            # Sharded gradients are summed over the ranks in each microbatch: waiting for the last
-            # would keep those of the whole model, in float32, on every rank.
-            for part in batch:
+            for index, part in enumerate(batch):
+                self._synchronize(last=index + 1 == len(batch))
                 loss = self.loss_sum(part) / counted
                 loss.backward()  # type: ignore[no-untyped-call]
                 told[0] += loss.detach()
@@ -75,6 +75,17 @@ class Computation:
         loss_value, stop = ranks.sum(told).tolist()
         tokens = sum(part["input_ids"].numel() for part in batch) * ranks.world
         return Gradients(loss_value, float(norm), tokens, stop > 0, health)
+
+    def _synchronize(self, last: bool) -> None:
+        """Whether this microbatch's backward pass sums the gradients over the ranks.
+
+        Each does as a rule: waiting for the last would keep those of the whole model, in float32,
+        on every rank.
+        """
+        if self.job.settings.distributed.defer_fsdp_grad_sync:
+            for module in self._sharded:
+                module.set_requires_gradient_sync(last, recurse=False)
+                module.set_is_last_backward(last)
 
     def _clip(self, max_norm: float | None) -> torch.Tensor:
         parameters = list(self.model.parameters())

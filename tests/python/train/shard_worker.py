@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -72,21 +73,24 @@ def check_slices(settings: Settings, ranks: Ranks) -> None:
 
 
 def check_accumulation(settings: Settings, ranks: Ranks) -> None:
-    """Gradients are summed over the ranks in each microbatch: none waits unsharded for the next."""
+    """Gradients are summed over the ranks in each microbatch, or once where that is asked for."""
     model = sharded(settings, ranks)
     rows = load_rows(settings, "dataset")
-    job = Job(settings, CPU, rows, None, View(quiet=True), StopRequest(), ranks)
-    computation = Computation(job, model)
-    loader = iter(make_loader(settings, rows, ranks, 0))
-    counts = []
-    for micro_steps in (1, 3):
-        batch = [next(loader) for _ in range(micro_steps)]
+    batch = list(islice(make_loader(settings, rows, ranks, 0), 3))
+    counts, norms = [], []
+    for deferred, part in ((False, batch[:1]), (False, batch), (True, batch)):
+        layout = dataclasses.replace(settings.distributed, defer_fsdp_grad_sync=deferred)
+        chosen = dataclasses.replace(settings, distributed=layout)
+        job = Job(chosen, CPU, rows, None, View(quiet=True), StopRequest(), ranks)
+        computation = Computation(job, model)
         with counted(*REDUCE_SCATTERS) as sums, counted(*ALL_GATHERS) as gathers:
-            computation.gradients(batch, inspected=False)
+            norms.append(computation.gradients(part, inspected=False).norm)
         model.zero_grad(set_to_none=True)
         counts.append((len(sums), len(gathers)))
-    assert [sums for sums, _ in counts] == [2, 3 * 2], counts  # the block, and the root
-    assert counts[1][1] >= 3 * 2, counts
+    assert [sums for sums, _ in counts] == [2, 3 * 2, 2], counts  # the block, and the root
+    assert min(gathers for _, gathers in counts[1:]) >= 3 * 2, counts
+    # The norms are BF16 numbers, of gradients that were rounded at other places: one step apart.
+    assert abs(norms[2] / norms[1] - 1) <= 2**-7, norms
 
 
 @contextlib.contextmanager

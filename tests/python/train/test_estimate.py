@@ -163,6 +163,14 @@ def test_traffic_of_a_step(config):
     assert traffic.all_gather == 2 * padded * (2 * 2 + 2) * 3 // 4
     assert traffic.reduce_scatter == 4 * 2 * padded * 2 * 3 // 4
     assert traffic.all_reduce == 0
+    deferred = settings_of(
+        config, step_scheduler__global_batch_size="16", distributed__defer_fsdp_grad_sync="true"
+    )
+    once = estimate.traffic_of(deferred, units, Layout(4))
+    assert (once.reduce_scatter, once.all_gather) == (
+        traffic.reduce_scatter // 2,
+        traffic.all_gather,
+    )
     replicated = estimate.traffic_of(settings, units, Layout(2, nodes=2, replicas=2))
     assert replicated.all_gather == 2 * 30 * (2 * 2 + 2) // 2
     assert replicated.all_reduce == 2 * (4 * 2 * 30 // 2) * 2 // 2

@@ -45,6 +45,7 @@ class Distributed:
     pp_size: int | None = key(None, minimum=1)
     sequence_parallel: bool = key(False)
     use_hf_tp_plan: bool = key(False)
+    defer_fsdp_grad_sync: bool = key(False)
 
 
 @dataclass(frozen=True)
