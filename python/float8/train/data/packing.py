@@ -57,12 +57,12 @@ class PackedRows:
         return self.starts.numel() - 1
 
     def __getitem__(self, index: int) -> Batch:
-        """One row without padding, as int64 tensors."""
-        row = slice(int(self.starts[index]), int(self.starts[index + 1]))
+        """One row without padding: views, int32."""
+        row = slice(*self.starts[index : index + 2].tolist())
         return {
-            "input_ids": self.input_ids[row].long(),
-            "position_ids": self.position_ids[row].long(),
-            "labels": self.labels[row].long(),
+            "input_ids": self.input_ids[row],
+            "position_ids": self.position_ids[row],
+            "labels": self.labels[row],
         }
 
     @property
@@ -72,15 +72,17 @@ class PackedRows:
         return self._padded(int(sizes.max()) if sizes.numel() else 0)
 
     def collate(self, rows: Sequence[Batch]) -> Batch:
-        """Rows as one batch of shape [rows, width]; shorter ones are padded, without targets."""
-        width = self._padded(max(row["input_ids"].numel() for row in rows))
+        """Rows as one batch of shape [rows, width], int64; padding has no targets."""
+        sizes = [row["input_ids"].numel() for row in rows]
+        width = self._padded(max(sizes))
+        if min(sizes) == width:
+            return {name: torch.stack([row[name] for row in rows]).long() for name in rows[0]}
         batch = {
             "input_ids": torch.zeros(len(rows), width, dtype=torch.int64),
             "position_ids": torch.arange(width).repeat(len(rows), 1),
             "labels": torch.full((len(rows), width), IGNORED),
         }
-        for index, row in enumerate(rows):
-            size = row["input_ids"].numel()
+        for index, (row, size) in enumerate(zip(rows, sizes, strict=True)):
             for name, values in row.items():
                 batch[name][index, :size] = values
             batch["position_ids"][index, size:] -= size  # from 0 again: another document
