@@ -11,7 +11,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
 SCRIPTS = (
-    "layer", "compiled", "casts", "conversion", "import_time", "data_loading", "host", "wire",
+    "layer", "compiled", "inspection", "casts", "conversion", "import_time", "data_loading", "host",
+    "wire",
 )  # fmt: skip
 SLOW = ("quickstart", "host_instructions", "loss_parity", "numerics", "trainer")  # only by name
 

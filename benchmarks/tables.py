@@ -67,6 +67,18 @@ def compiled(records: list[Record]) -> Rows:
     return rows
 
 
+def inspection(records: list[Record]) -> Rows:
+    """A training step with the health report against one without."""
+    rows = [
+        ["model", "recipe", "step, ms", "inspected / plain", "of the training, every 10th step"]
+    ]
+    for r in records:
+        s, milliseconds = r["subject"], spread(r["seconds"]["plain"], 1e3, 1)
+        share = f"{r['of_training']:.2%}"
+        rows.append([s["model"], s["recipe"], milliseconds, spread(r["of_plain"], digits=3), share])
+    return rows
+
+
 def casts(records: list[Record]) -> Rows:
     """Bandwidth of quantization, and its share of memcpy's."""
     rows = [["recipe", "dtype", "copies", "M x K", "GB/s", "of memcpy's"]]
@@ -205,6 +217,7 @@ TABLES: dict[str, tuple[str, Callable[[list[Record]], Rows]]] = {
     "layer": ("layer", layer),
     "layer_summary": ("layer", layer_summary),
     "compiled": ("compiled", compiled),
+    "inspection": ("inspection", inspection),
     "casts": ("casts", casts),
     "conversion": ("conversion", conversion),
     "import_time": ("import_time", import_time),

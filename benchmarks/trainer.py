@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from harness import ROOT, Results, Spread, alternate
+from harness import MALLOC, ROOT, Results, Spread, alternate, keep_freed_memory
 
 CONFIG = ROOT / "configs" / "quickstart.yaml"
 IMPORTS = (
@@ -27,9 +27,6 @@ IMPORTS = (
     "import transformers.models.llama.modeling_llama, torch.distributed.checkpoint,"
     "torch.distributed.fsdp"
 )
-# What glibc gives back to the system after a step, the next one pays for with page faults, more or
-# fewer by the order of a loop's last lines: 1 to 3% of the quickstart's step. Both loops keep it.
-MALLOC = {"MALLOC_TRIM_THRESHOLD_": str(1 << 34), "MALLOC_MMAP_THRESHOLD_": str(1 << 32)}
 USUAL = {name: value for name, value in os.environ.items() if name not in MALLOC}
 GOALS = {"start_beyond_imports_seconds": 15.0, "step_over_bare": 1.01}
 
@@ -184,8 +181,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40, help="of steps; starts take a tenth")
     parser.add_argument("--steps", type=int, default=100, help="of the run in two processes")
     arguments = parser.parse_args()
-    if MALLOC.items() - os.environ.items():  # malloc reads them when a process starts
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **MALLOC})
+    keep_freed_memory()
     results = Results("trainer")
     if "start" in arguments.only:
         measure_start(results, max(3, arguments.rounds // 10))
