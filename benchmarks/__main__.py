@@ -14,7 +14,7 @@ SCRIPTS = (
     "layer", "compiled", "inspection", "casts", "conversion", "import_time", "data_loading", "host",
     "wire",
 )  # fmt: skip
-SLOW = ("quickstart", "host_instructions", "loss_parity", "numerics", "trainer")  # only by name
+SLOW = ("quickstart", "host_instructions", "loss_parity", "numerics", "step", "trainer")  # by name
 
 
 def main(names: list[str]) -> int:

@@ -67,6 +67,18 @@ def compiled(records: list[Record]) -> Rows:
     return rows
 
 
+def step(records: list[Record]) -> Rows:
+    """A training step of 8B-shaped layers on the CPU."""
+    rows = [["recipe", "tokens/s", "bf16 / fp8", "peak, GiB", "of bf16's"]]
+    for r in records:
+        s, peaks = r["subject"], r["peak_bytes"]
+        speed = s["tokens"] / r["seconds"]["fp8"]["median"]
+        peak = f"{peaks['fp8'] / 2**30:.2f}"
+        figures = [f"{speed:.1f}", spread(r["bf16_over_fp8"]), peak, f"{r['peak_of_bf16']:.2f}"]
+        rows.append([s["recipe"], *figures])
+    return rows
+
+
 def inspection(records: list[Record]) -> Rows:
     """A training step with the health report against one without."""
     rows = [
@@ -218,6 +230,7 @@ TABLES: dict[str, tuple[str, Callable[[list[Record]], Rows]]] = {
     "layer_summary": ("layer", layer_summary),
     "compiled": ("compiled", compiled),
     "inspection": ("inspection", inspection),
+    "step": ("step", step),
     "casts": ("casts", casts),
     "conversion": ("conversion", conversion),
     "import_time": ("import_time", import_time),

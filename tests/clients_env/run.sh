@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes build/clients (an environment of gigabytes, once) and runs the programs of this folder in it, in BF16, with
-# torchao's layers and with ours: a line of JSON each, collected in build/clients/results.txt. Needs `make build`.
+# torchao's layers and with ours: a line of JSON each, kept in build/clients/results. With an argument only the programs
+# whose names match it (a regular expression), beside the results of those that ran before. Needs `make build`.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -35,28 +36,39 @@ heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
 LlamaForCausalLM(LlamaConfig(vocab_size=112, **shape, **heads)).bfloat16().save_pretrained("model")
 PYTHON
 
-: >results.txt
+mkdir -p results
+only=${1:-.}
 show() {  # what it is, and the command
-  local name=$1
+  local name=$1 file=${1// /-}
   shift
+  [[ $name =~ $only ]] || return 0
   echo "running $name"
-  "$@" 2>"log-${name// /-}.txt" >"out-${name// /-}.txt" || { tail -n 20 "log-${name// /-}.txt" >&2; exit 1; }
-  sed -n "s/^RESULT/$name:/p" "out-${name// /-}.txt" >>results.txt
+  rm -f "results/$file"
+  "$@" 2>"log-$file.txt" >"out-$file.txt" || { tail -n 20 "log-$file.txt" >&2; exit 1; }
+  sed -n "s/^RESULT/$name:/p" "out-$file.txt" >"results/$file"
 }
 ours=("$python" -m float8.as_torchao --)
 many=("$clients/env/bin/torchrun" --nproc-per-node 2)
 gather=(--fp8.enable_fsdp_float8_all_gather=true --fp8.precompute_float8_dynamic_scale_for_fsdp=true)
 automodel=("$here/automodel.py" automodel.yaml)
+accelerate=("$here/accelerate_fp8.py")
 
-for kind in bf16 fp8; do
-  show "accelerate $kind" "$python" "$here/accelerate_fp8.py" $kind
+show "accelerate bf16" "$python" "${accelerate[@]}" bf16
+show "accelerate torchao" "$python" "${accelerate[@]}" fp8
+show "accelerate ours" "${ours[@]}" "$python" "${accelerate[@]}" fp8
+show "accelerate 2 processes bf16" "${many[@]}" "${accelerate[@]}" bf16
+show "accelerate 2 processes torchao" "${many[@]}" "${accelerate[@]}" fp8
+show "accelerate 2 processes ours" "${ours[@]}" "${many[@]}" "${accelerate[@]}" fp8
+for seed in 7 8; do
+  show "automodel seed $seed bf16" "$python" "${automodel[@]}" --seed=$seed --fp8.enabled=false
+  for recipe in tensorwise rowwise; do
+    words=("${automodel[@]}" --seed=$seed --fp8.recipe_name=$recipe)
+    show "automodel seed $seed $recipe torchao" "$python" "${words[@]}"
+    show "automodel seed $seed $recipe ours" "${ours[@]}" "$python" "${words[@]}"
+  done
 done
-show "accelerate fp8 ours" "${ours[@]}" "$python" "$here/accelerate_fp8.py" fp8
-show "automodel bf16" "$python" "${automodel[@]}" --fp8.enabled=false
-show "automodel torchao" "$python" "${automodel[@]}"
-show "automodel ours" "${ours[@]}" "$python" "${automodel[@]}"
 show "automodel 2 processes bf16" "${many[@]}" "${automodel[@]}" --fp8.enabled=false
 show "automodel 2 processes torchao" "${many[@]}" "${automodel[@]}"
 show "automodel 2 processes ours" "${ours[@]}" "${many[@]}" "${automodel[@]}"
 show "automodel 2 processes ours all-gather" "${ours[@]}" "${many[@]}" "${automodel[@]}" "${gather[@]}"
-cat results.txt
+cat results/*

@@ -111,6 +111,18 @@ def test_linear(name, requires_grad):
         torch.library.opcheck(ops.linear.default, arguments)
 
 
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_linear_into_a_main_grad(requires_grad):
+    x, weight = (torch.randn(*shape, requires_grad=requires_grad) for shape in ((7, 48), (32, 48)))
+    main_grad = torch.zeros(32, 48)
+    arguments = (x, weight, None, *config_of("tensorwise")._operator_arguments(), main_grad)
+    # Not AOTAutograd's check where there is a gradient: it traces with clones, and a main_grad goes
+    # with autograd's leaves alone. tests/python/nn/test_main_grad.py compiles a layer that has one.
+    checks = ["test_schema", "test_autograd_registration", "test_faketensor"]
+    traced = [] if requires_grad else ["test_aot_dispatch_dynamic"]
+    torch.library.opcheck(ops.linear.default, arguments, test_utils=[*checks, *traced])
+
+
 def test_every_operator_is_here():
     names = {
         schema.name.split("::")[1]
