@@ -14,7 +14,10 @@ SCRIPTS = (
     "layer", "compiled", "inspection", "casts", "conversion", "import_time", "data_loading", "host",
     "wire",
 )  # fmt: skip
-SLOW = ("quickstart", "host_instructions", "loss_parity", "numerics", "step", "trainer")  # by name
+# By name only.
+SLOW = (
+    "quickstart", "host_instructions", "loss_parity", "numerics", "recipes", "step", "trainer",
+)  # fmt: skip
 
 
 def main(names: list[str]) -> int:

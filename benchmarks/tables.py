@@ -67,6 +67,19 @@ def compiled(records: list[Record]) -> Rows:
     return rows
 
 
+def recipes(records: list[Record]) -> Rows:
+    """Final losses of BF16 and the recipes, over seeds."""
+    rows = [["run", "loss by seed", "mean", "minus bf16", "seeds differ by"]]
+    for r in records:
+        losses = ", ".join(f"{loss:.4f}" for loss in r["losses"])
+        mean = f"{sum(r['losses']) / len(r['losses']):.4f}"
+        chance = "" if r["chance"] is None else f"{r['chance']:.4f}"
+        first = r["subject"]["run"] == "bf16"
+        difference = ["", ""] if first else [f"{r['minus_bf16']:+.4f}", chance]
+        rows.append([r["subject"]["run"], losses, mean, *difference])
+    return rows
+
+
 def step(records: list[Record]) -> Rows:
     """A training step of 8B-shaped layers on the CPU."""
     rows = [["recipe", "tokens/s", "bf16 / fp8", "peak, GiB", "of bf16's"]]
@@ -231,6 +244,7 @@ TABLES: dict[str, tuple[str, Callable[[list[Record]], Rows]]] = {
     "compiled": ("compiled", compiled),
     "inspection": ("inspection", inspection),
     "step": ("step", step),
+    "recipes": ("recipes", recipes),
     "casts": ("casts", casts),
     "conversion": ("conversion", conversion),
     "import_time": ("import_time", import_time),
