@@ -1,6 +1,7 @@
 // The health of a cast in one call: a host that inspects hundreds of operands in a step would
 // otherwise spend more time between the operators than in them.
 
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <torch/library.h>
 
 #include <algorithm>
