@@ -160,8 +160,8 @@ def _json_lines(path: Path) -> Iterator[Row]:
 
 def _parquet_rows(document: Document, key: str, path: Path) -> Iterator[Row]:
     try:
-        from pyarrow import ArrowException  # type: ignore[import-untyped]
-        from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
     except ModuleNotFoundError as error:
         raise document.error(
             key,
