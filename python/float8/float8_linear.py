@@ -52,6 +52,19 @@ class Float8Linear(ShardableLinear):
             wrap_weights(self, [self], self.config)
             self.gathers_float8 = True
 
+    @property
+    def config(self) -> Float8LinearConfig:
+        """How the layer computes. It is fixed when the layer is made."""
+        config: Float8LinearConfig = self.__dict__["config"]
+        return config
+
+    @config.setter
+    def config(self, config: Float8LinearConfig) -> None:
+        raise AttributeError(
+            "[Float8Linear] config is fixed when a layer is made, got an assignment, which would "
+            "change nothing; make another layer with Float8Linear.from_float(layer, config)"
+        )
+
     @staticmethod
     def state_of(config: Float8LinearConfig | None) -> dict[str, Any]:
         """Returns the attributes that make a Float8Linear of an nn.Linear.
@@ -87,6 +100,12 @@ class Float8Linear(ShardableLinear):
         return output
 
     def _main_grad(self) -> torch.Tensor:
+        # A compiler does not see the weight's hooks; in eager mode the operator looks for them.
+        if torch.compiler.is_compiling() and _inside_ddp():
+            raise RuntimeError(
+                "[Float8Linear] with main_grad autograd gets no gradient of the weight, got a "
+                "layer inside of DDP, which waits for one; use one or the other"
+            )
         main_grad: torch.Tensor | None = getattr(self.weight, "main_grad", None)
         if main_grad is None:
             raise RuntimeError(
@@ -125,7 +144,7 @@ class Float8Linear(ShardableLinear):
 
         Raises:
             TypeError: `mod` is no nn.Linear, or has a forward of its own, which would be lost.
-        ValueError: the weight cannot be one that FSDP2 gathers as FP8.
+            ValueError: the weight cannot be one that FSDP2 gathers as FP8.
             ConfigError: the configuration cannot work.
         """
         if not isinstance(mod, nn.Linear):
@@ -139,6 +158,11 @@ class Float8Linear(ShardableLinear):
             wrap_weights(new, [new], new.config)
             new.gathers_float8 = True
         return new
+
+
+def _inside_ddp() -> bool:
+    # The attribute and not its getter, which would break a compiled graph.
+    return nn.parallel.DistributedDataParallel._active_ddp_module is not None
 
 
 def own_forward(layer: nn.Linear) -> str:

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -154,7 +154,8 @@ def inspect(model: nn.Module, *, sample_rows: int = 16) -> Iterator[HealthReport
     with ExitStack() as stack:
         stack.enter_context(torch.compiler.set_stance("force_eager"))
         for name, layer in layers.items():
-            handle = layer.register_forward_hook(_forward_hook(meter, name, layer.config))
+            hook = _forward_hook(meter, name, layer.config)
+            handle = layer.register_forward_hook(hook, with_kwargs=True)
             stack.callback(handle.remove)
         yield report
 
@@ -216,7 +217,7 @@ class _Meter:
 
 def _forward_hook(
     meter: _Meter, name: str, config: Float8LinearConfig
-) -> Callable[[nn.Module, tuple[torch.Tensor, ...], torch.Tensor], None]:
+) -> Callable[[nn.Module, tuple[torch.Tensor, ...], dict[str, Any], torch.Tensor], None]:
     of_input, of_weight, of_gradient = (
         _cast_of(cast, config.round_scales_to_power_of_2)
         for cast in (
@@ -226,12 +227,18 @@ def _forward_hook(
         )
     )
 
-    def hook(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+    def hook(
+        layer: nn.Module,
+        inputs: tuple[torch.Tensor, ...],
+        keywords: dict[str, Any],
+        output: torch.Tensor,
+    ) -> None:
         assert isinstance(layer, Float8Linear)
         weight = layer.weight
         if of_input is not None:
+            x = inputs[0] if inputs else keywords["input"]
             # The output has the dtype of the input as it was cast: autocast's, where that is on.
-            meter.add_input(name, inputs[0].to(output.dtype), of_input)
+            meter.add_input(name, x.to(output.dtype), of_input)
         if of_weight is not None and has_values(weight):
             meter.add((name, "weight"), weight, of_weight)
         if of_gradient is not None and output.requires_grad:

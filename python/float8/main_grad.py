@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from float8.float8_linear import Float8Linear
+from float8.fsdp.parameters import read_by_others
 
 __all__ = ["fuse_wgrad_accumulation"]
 
@@ -26,20 +27,39 @@ def fuse_wgrad_accumulation(model: nn.Module, enabled: bool = True) -> nn.Module
         model.
 
     Raises:
-        ValueError: a weight is sharded (FSDP2), so that its gradient must pass through hooks. DDP's
-            hooks are found in the first forward pass, which raises RuntimeError.
+        ValueError: a weight is sharded (FSDP2) or has gradient hooks, which would wait for its
+            gradient, or another module reads it too (an embedding), whose part of the gradient
+            would stay in `weight.grad`. DDP's hooks are found in the first forward pass, which
+            raises RuntimeError; so are hooks that are registered later, unless it is compiled.
     """
     layers = {n: m for n, m in model.named_modules() if isinstance(m, Float8Linear)}
-    for name, layer in layers.items():
-        if enabled and type(layer.weight.data) is not torch.Tensor:
-            raise ValueError(
-                f"[fuse_wgrad_accumulation] a weight with main_grad must be a plain tensor, but "
-                f"{name}.weight is a {type(layer.weight.data).__name__}; sharded weights get their "
-                "gradient from hooks that would wait for it"
-            )
+    if enabled:
+        others = read_by_others(model, layers.values())
+        for name, layer in layers.items():
+            _check(f"{name}.weight" if name else "weight", layer.weight, others)
     for layer in layers.values():
         layer.fuse_wgrad_accumulation = enabled
         if enabled and getattr(layer.weight, "main_grad", None) is None:
             zeros = torch.zeros_like(layer.weight, dtype=torch.float32, requires_grad=False)
             layer.weight.main_grad = zeros  # type: ignore[attr-defined]
     return model
+
+
+def _check(name: str, weight: torch.Tensor, others: dict[int, str]) -> None:
+    if type(weight.data) is not torch.Tensor:
+        raise ValueError(
+            f"[fuse_wgrad_accumulation] a weight with main_grad must be a plain tensor, but {name} "
+            f"is a {type(weight.data).__name__}; sharded weights get their gradient from hooks "
+            "that would wait for it"
+        )
+    if weight._backward_hooks or getattr(weight, "_post_accumulate_grad_hooks", None):
+        raise ValueError(
+            f"[fuse_wgrad_accumulation] autograd gets no gradient of a weight with main_grad, but "
+            f"{name} has gradient hooks, which would wait for one; use one or the other"
+        )
+    if id(weight) in others:
+        raise ValueError(
+            "[fuse_wgrad_accumulation] every reader of a weight must add to its main_grad, but "
+            f"{name} is read by {others[id(weight)]} too, whose part of the gradient would stay in "
+            "weight.grad; leave the layer out of the conversion, or untie the two"
+        )

@@ -12,7 +12,14 @@ from float8.config import Float8LinearConfig
 from float8.fsdp.gathered import GatheredFloat8Weight
 from float8.fsdp.weight import WeightWithDynamicFloat8CastTensor
 
-__all__ = ["float8_shard", "has_values", "plain_values", "wrap_again", "wrap_weights"]
+__all__ = [
+    "float8_shard",
+    "has_values",
+    "plain_values",
+    "read_by_others",
+    "wrap_again",
+    "wrap_weights",
+]
 
 
 def float8_shard(weight: Any) -> WeightWithDynamicFloat8CastTensor | None:
@@ -24,6 +31,17 @@ def float8_shard(weight: Any) -> WeightWithDynamicFloat8CastTensor | None:
 def has_values(weight: Any) -> bool:
     """Whether a weight has high-precision values of all of it, neither sharded nor FP8."""
     return not isinstance(weight, GatheredFloat8Weight) and not hasattr(weight, "_local_tensor")
+
+
+def read_by_others(model: nn.Module, layers: Iterable[nn.Module]) -> dict[int, str]:
+    """Returns the parameters of a model's other modules: by id, with such a module's name."""
+    ours = set(layers)
+    return {
+        id(parameter): name
+        for name, module in model.named_modules()
+        if module not in ours
+        for parameter in module.parameters(recurse=False)
+    }
 
 
 def wrap_weights(
@@ -46,13 +64,7 @@ def wrap_weights(
         ValueError: a weight that cannot be replaced under the same object; nothing has changed.
     """
     layers = list(layers)
-    ours = set(layers)
-    others = {
-        id(parameter): name
-        for name, module in model.named_modules()
-        if module not in ours
-        for parameter in module.parameters(recurse=False)
-    }
+    others = read_by_others(model, layers)
     wrapped: list[nn.Linear] = []
     new: list[torch.Tensor] = []
     try:

@@ -184,6 +184,18 @@ def test_invalid_configuration_is_an_error_when_it_is_made():
         Float8LinearConfig(cast_config_input=float8.CastConfig(float8.ScalingType.DISABLED))
 
 
+def test_another_configuration_is_another_layer():
+    """An assignment would change what is printed and not what is computed."""
+    layer = Float8Linear(32, 48, config=EMULATED)
+    with pytest.raises(AttributeError, match=r"config is fixed.*from_float\(layer, config\)"):
+        layer.config = config_of("rowwise")
+    assert layer.config == EMULATED
+    other = Float8Linear.from_float(layer, config_of("rowwise"))
+    assert (layer.config, other.config) == (EMULATED, config_of("rowwise"))
+    x = torch.randn(5, 32)
+    assert not torch.equal(other(x), layer(x))
+
+
 def test_functional_call_and_gradients_of_other_weights():
     layer = Float8Linear(32, 48, bias=False, config=EMULATED)
     other = torch.randn(48, 32, requires_grad=True)

@@ -59,13 +59,66 @@ def test_hooks_would_wait():
         model(torch.randn(4, 32, dtype=torch.bfloat16))
 
 
-def test_ddp_is_refused(tmp_path):
+def test_hooks_that_wait_already():
+    model = make_model()
+    handle = model[0].weight.register_hook(lambda gradient: gradient)
+    with pytest.raises(ValueError, match=r"0\.weight has gradient hooks.*one or the other"):
+        float8.fuse_wgrad_accumulation(model)
+    assert not model[2].fuse_wgrad_accumulation  # all or nothing
+    handle.remove()
+    assert float8.fuse_wgrad_accumulation(model)[0].fuse_wgrad_accumulation
+
+
+class Tied(nn.Module):
+    """A language model whose head is its embedding."""
+
+    def __init__(self, head):
+        super().__init__()
+        self.embedding = nn.Embedding(48, 32)
+        self.head = head
+        self.head.weight = self.embedding.weight
+
+    def forward(self, tokens):
+        return self.head(self.embedding(tokens))
+
+
+def test_a_weight_that_another_module_reads_is_refused():
+    """The other's part of the gradient would go to weight.grad, and be forgotten there."""
+    model = Tied(nn.Linear(32, 48, bias=False))
+    float8.convert_to_float8_training(model, config=config_of("tensorwise"))
+    with pytest.raises(ValueError, match=r"head\.weight is read by embedding too"):
+        float8.fuse_wgrad_accumulation(model)
+    assert not model.head.fuse_wgrad_accumulation
+
+
+def test_layers_that_share_a_weight_both_add_to_it():
+    model = nn.Sequential(nn.Linear(32, 32, bias=False), nn.Linear(32, 32, bias=False))
+    model[1].weight = model[0].weight
+    float8.convert_to_float8_training(model, config=config_of("tensorwise"))
+    x = torch.randn(4, 32)
+    model(x).sum().backward()
+    want = model[0].weight.grad
+    model[0].weight.grad = None
+    float8.fuse_wgrad_accumulation(model)
+    model(x).sum().backward()
+    assert model[0].weight.grad is None
+    torch.testing.assert_close(model[0].weight.main_grad, want)
+
+
+@pytest.mark.parametrize("compiled", ["nothing", "the model", "DDP"])
+def test_ddp_is_refused(tmp_path, compiled):
+    """Compiled too, where the operator does not see the hooks: gradients would not be summed."""
+    torch._dynamo.reset()
     model = float8.fuse_wgrad_accumulation(make_model())
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1
     )
     try:
+        if compiled == "the model":
+            model = torch.compile(model, backend="aot_eager")
         parallel = nn.parallel.DistributedDataParallel(model)
+        if compiled == "DDP":
+            parallel = torch.compile(parallel, backend="aot_eager")
         with pytest.raises(RuntimeError, match="DDP"):
             parallel(torch.randn(4, 32, dtype=torch.bfloat16))
     finally:

@@ -105,6 +105,17 @@ def test_an_input_that_layers_share_is_measured_once(monkeypatch):
     assert rows["v"].amax == 2 * rows["q"].amax
 
 
+def test_an_input_given_by_its_name_is_measured():
+    module = layer()
+    x = torch.randn(9, 48)
+    with float8.inspect(module) as report:
+        module(input=x).sum().backward()
+    with float8.inspect(module) as expected:
+        module(x).sum().backward()
+    assert report.rows == expected.rows
+    assert len(report.rows) == 3
+
+
 def test_inference_mode_is_measured():
     module = layer()
     with float8.inspect(module) as report, torch.inference_mode():
