@@ -11,6 +11,7 @@ The operators are `torch.ops.float8.*`; their schemas are on one page, src/ops/s
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -89,3 +90,15 @@ __all__ = [
     "precompute_float8_dynamic_scale_for_fsdp",
     "set_cpu_gemm",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Says what is meant by the names of torchao's that are not there."""
+        if name in ("Float8ColwiseParallel", "Float8RowwiseParallel", "PrepareFloat8ModuleInput"):
+            raise ImportError(
+                f"[float8] a name must be one of those there are, got {name}: there is no tensor "
+                "parallelism of FP8 layers yet; leave the layers that parallelize_module is to "
+                "shard out of the conversion, and use torch's own styles for them"
+            )
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -92,11 +92,16 @@ class Float8Linear(ShardableLinear):
             RuntimeError: an input that is not float32, bfloat16 or float16, of another size than
                 K, on another device than the weight, or on a CPU without `emulate`; a missing
                 `main_grad`, or one that cannot be used.
+            NotImplementedError: a DTensor as input or weight, as tensor parallelism makes them.
         """
         main_grad = self._main_grad() if self.fuse_wgrad_accumulation else None
-        output: torch.Tensor = torch.ops.float8.linear.default(
-            input, self.weight, self.bias, *self._operator_arguments, main_grad
-        )
+        try:
+            output: torch.Tensor = torch.ops.float8.linear.default(
+                input, self.weight, self.bias, *self._operator_arguments, main_grad
+            )
+        except RuntimeError:
+            self.refuse_dtensors(input)
+            raise
         return output
 
     def _main_grad(self) -> torch.Tensor:

@@ -44,24 +44,28 @@ def global_amax(
 
 
 class _Kept(NamedTuple):
-    """A maximum, and the state of the shard that it was computed of."""
+    """A maximum, and the state of the weight that it was computed of."""
 
     amax: torch.Tensor
     values: torch.Tensor
-    local_version: int
-    values_version: int
-    writes: int
+    #: Of this rank's shard: what only this rank sees.
+    shard: tuple[int, int]
+    #: Of the parameter: what all ranks see.
+    parameter: tuple[int, int]
 
 
-def _kept(amax: torch.Tensor, local: WeightWithDynamicFloat8CastTensor) -> _Kept:
+def _kept(amax: torch.Tensor, weight: Any) -> _Kept:
+    local: WeightWithDynamicFloat8CastTensor = weight._local_tensor
     values = local._tensor
-    return _Kept(amax, values, local._version, values._version, local._writes.count)
+    shard = (local._version, values._version)
+    # Not each operator on a view of the parameter sees the class, but then the version counts it.
+    return _Kept(amax, values, shard, (weight._version, local._writes.count))
 
 
 def keep_amax(weight: Any, amax: torch.Tensor) -> None:
     """Lets the all-gathers of a weight use its maximum until the weight changes."""
     _forget_after_optimizer_steps()
-    setattr(weight, _ATTRIBUTE, _kept(amax, weight._local_tensor))
+    setattr(weight, _ATTRIBUTE, _kept(amax, weight))
 
 
 def forget_amax(weight: torch.Tensor) -> None:
@@ -83,15 +87,15 @@ def known_amax(layer: nn.Module) -> torch.Tensor | None:
     kept: _Kept | None = vars(weight).get(_ATTRIBUTE)
     if kept is None:
         return None
-    now = _kept(kept.amax, weight._local_tensor)
-    if now.values is not kept.values or now[2:4] != kept[2:4]:
+    now = _kept(kept.amax, weight)
+    if now.values is not kept.values or now.shard != kept.shard:
         raise RuntimeError(
             "[precompute_float8_dynamic_scale_for_fsdp] a scale must be that of the weight's "
             f"values, but the own shard of a weight {list(weight.shape)} was written to after its "
             "scale had been computed (by to_local(), a checkpoint's load); call "
             "precompute_float8_dynamic_scale_for_fsdp(model) again after such a change"
         )
-    return kept.amax if now.writes == kept.writes else None
+    return kept.amax if now.parameter == kept.parameter else None
 
 
 @functools.cache

@@ -68,7 +68,7 @@ class GatheredFloat8Weight(torch.Tensor):
                 return self._quantize(*args[1:], **(kwargs or {}))
             if func is ops.quantize_pair.default:
                 return self._quantize_pair(*args[1:], **(kwargs or {}))
-            if func in _SAME and (func is not aten.view.default or args[1] == [*self.shape]):
+            if func in _SAME and (len(args) == 1 or [*args[1]] == [*self.shape]):
                 return cls(self._data, self._scale_inv, self.dtype, self._power_of_two)
         raise RuntimeError(
             f"[{func}] a weight that FSDP2 gathered as FP8 can be read by its Float8Linear only, "

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
@@ -58,6 +59,22 @@ class ShardableLinear(nn.Linear):
             for layer in layers:
                 if isinstance(layer, ShardableLinear):
                     layer._operator_arguments = config._operator_arguments()
+
+    def refuse_dtensors(self, input: torch.Tensor) -> None:
+        """Says what is wrong where a DTensor has come to the operator, which fails with it.
+
+        Raises:
+            NotImplementedError: the input or the weight is a DTensor.
+        """
+        for name, tensor in (("input", input), ("weight", self.weight)):
+            if placements := getattr(tensor, "placements", None):
+                raise NotImplementedError(
+                    "[Float8Linear] input and weight must be ordinary tensors, got a DTensor "
+                    f"{placements} as {name} {list(tensor.shape)}; there is no tensor parallelism "
+                    "of FP8 layers yet: leave those that parallelize_module is to shard out of the "
+                    "conversion. A weight that fully_shard sharded is whole only in the forward "
+                    "pass of the module that was sharded: call that one"
+                )
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)

@@ -174,6 +174,13 @@ class WeightWithDynamicFloat8CastTensor(torch.Tensor):
             The bytes to send, those of a shard padded to the size of the largest; and what
             fsdp_post_all_gather needs: scale_inv [1, 1] and outer_size.
         """
+        if not getattr(module, "gathers_float8", False):
+            raise RuntimeError(
+                "[fsdp_pre_all_gather] a weight that is gathered as FP8 must be a Float8Linear's, "
+                f"got one of a {type(module).__name__} {list(outer_size)}, which needs its values; "
+                "leave the layer out of the conversion, or set enable_fsdp_float8_all_gather to "
+                "false"
+            )
         amax = known_amax(module)
         if amax is None:
             amax = global_amax([self._tensor], [mesh.get_group()])[0]
@@ -187,9 +194,9 @@ class WeightWithDynamicFloat8CastTensor(torch.Tensor):
         rows, columns = self.shape
         # gloo has no FP8, and FSDP2 sends other parameters of the group as bytes beside it.
         data = data.view(torch.uint8)[:, :columns]
-        if columns == outer_size[1]:  # sharded by rows, the last shards may have fewer
-            padding = -(-outer_size[0] // mesh.size()) - rows
-            data = nn.functional.pad(data, (0, 0, 0, padding)) if padding else data
+        padding = -(-outer_size[0] // mesh.size()) - rows
+        if padding > 0:  # sharded by rows, the last shards may have fewer
+            data = nn.functional.pad(data, (0, 0, 0, padding))
         return (data.contiguous(),), (scale_inv, outer_size)
 
     def fsdp_post_all_gather(
@@ -225,6 +232,18 @@ class WeightWithDynamicFloat8CastTensor(torch.Tensor):
         power_of_two = self._linear_mm_config.round_scales_to_power_of_2
         return GatheredFloat8Weight(data, scale_inv, param_dtype, power_of_two), ()
 
+    @property
+    def data(self) -> torch.Tensor:
+        """The values beside any graph. Setting it gives the weight others, as of any parameter."""
+        return super().data
+
+    @data.setter
+    def data(self, values: torch.Tensor) -> None:
+        if not isinstance(values, WeightWithDynamicFloat8CastTensor):
+            values = type(self)(values.detach(), self._linear_mm_config, self._dtype)
+        torch.Tensor.data.__set__(self, values)  # type: ignore[attr-defined]  # its size and dtype
+        self._tensor, self._writes = values._tensor, values._writes
+
     def data_ptr(self) -> int:
         """The address of the values: clients tell parameters apart by it."""
         return self._tensor.data_ptr()
@@ -236,17 +255,14 @@ class WeightWithDynamicFloat8CastTensor(torch.Tensor):
         return self._tensor.untyped_storage()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        if id(self) not in memo:
-            copy = WeightWithDynamicFloat8CastTensor(
-                self._tensor.clone(), self._linear_mm_config, self._dtype
-            )
-            memo[id(self)] = _as_found(copy, self.requires_grad, isinstance(self, nn.Parameter))
-        return memo[id(self)]
+        return _rebuild(self._tensor.clone(), *self._carried())
 
     def __reduce_ex__(self, protocol: Any) -> Any:
+        return _rebuild, (self._tensor, *self._carried())
+
+    def _carried(self) -> tuple[Float8LinearConfig, torch.dtype, bool, bool]:
         is_parameter = isinstance(self, nn.Parameter)
-        state = (self._linear_mm_config, self._dtype, self.requires_grad, is_parameter)
-        return _rebuild, (self._tensor, *state)
+        return self._linear_mm_config, self._dtype, self.requires_grad, is_parameter
 
     def __repr__(self, **_: Any) -> str:  # type: ignore[override]
         return f"{type(self).__name__}({self._tensor}, dtype={self._dtype})"
@@ -269,10 +285,6 @@ def _rebuild(
     is_parameter: bool,
 ) -> torch.Tensor:
     weight = WeightWithDynamicFloat8CastTensor(tensor, config, dtype)
-    return _as_found(weight, requires_grad, is_parameter)
-
-
-def _as_found(weight: torch.Tensor, requires_grad: bool, is_parameter: bool) -> torch.Tensor:
     if is_parameter:
         return nn.Parameter(weight, requires_grad)
     return weight.requires_grad_(requires_grad)

@@ -156,6 +156,14 @@ def a_change_through_the_parameter_takes_its_scale_away(mesh):
         for weight in sharded_weights(model):
             weight.data.mul_(7)
 
+    def transposed(model):
+        for weight in sharded_weights(model):
+            weight.t().mul_(7)
+
+    def of_three_dimensions(model):
+        for weight in sharded_weights(model):
+            weight.unsqueeze(0).mul_(7)
+
     def foreach(model):
         torch._foreach_mul_(sharded_weights(model), 7)
 
@@ -183,26 +191,35 @@ def a_change_through_the_parameter_takes_its_scale_away(mesh):
 
         ByAddress(model.parameters(), {}).step()
 
-    (x,) = batches(1)
-    for change in (
+    def with_empty_shards(config):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(32, 1), nn.Linear(1, 33), nn.Linear(33, 1, bias=False))
+        return convert(model, dataclasses.replace(config, pad_inner_dim=True))
+
+    changes = (
         multiply,
         multiply_data,
+        transposed,
+        of_three_dimensions,
         foreach,
         load,
         initialize,
         optimizer_step,
         fused_step,
         by_address,
-    ):
-        model = shard(convert(make_model(), GATHERED), mesh)
-        for _ in range(2):  # before and after FSDP2's lazy initialisation
-            precompute_scales(model)
-            with torch.no_grad():
-                change(model)
-                alone = convert(make_model(), PLAIN)
-                for mine, theirs in zip(model.parameters(), alone.parameters(), strict=True):
-                    theirs.copy_(mine.full_tensor())
-                assert torch.equal(model(x), alone(x)), change.__name__
+    )
+    (x,) = batches(1)
+    for make in (lambda config: convert(make_model(), config), with_empty_shards):
+        for change in changes:
+            model = shard(make(GATHERED), mesh)
+            for _ in range(2):  # before and after FSDP2's lazy initialisation
+                precompute_scales(model)
+                with torch.no_grad():
+                    change(model)
+                    alone = make(PLAIN)
+                    for mine, theirs in zip(model.parameters(), alone.parameters(), strict=True):
+                        theirs.copy_(mine.full_tensor())
+                    assert torch.equal(model(x), alone(x)), change.__name__
 
 
 @case(2, 3)

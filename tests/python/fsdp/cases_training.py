@@ -18,7 +18,7 @@ from ranks import (
     train,
 )
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy
+from torch.distributed.fsdp import CPUOffloadPolicy, MixedPrecisionPolicy, fully_shard
 
 OPTIMIZERS = {
     "AdamW, fused": lambda p: torch.optim.AdamW(p, lr=1e-2, weight_decay=0.1, fused=True),
@@ -68,6 +68,23 @@ def equals_one_process_with_an_optimizer_from_before(mesh):
     assert all(a is b for a, b in zip(before, model.parameters(), strict=True))
     shard(model, mesh)
     assert train(model, torch.optim.SGD(model.parameters(), lr=0.1), batches(2), mesh) == expected
+
+
+@case(2, 3)
+def conversion_after_sharding(mesh):
+    results = []
+    for convert_first in (True, False):
+        model = make_model()
+        if convert_first:
+            convert(model, PLAIN)
+        for block in model[:2]:
+            fully_shard(block, mesh=mesh)
+        fully_shard(model, mesh=mesh)
+        if not convert_first:
+            convert(model, PLAIN)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        results.append(train(model, optimizer, batches(3), mesh))
+    assert results[0] == results[1]
 
 
 @case(2, 3)

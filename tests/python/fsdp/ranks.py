@@ -15,7 +15,9 @@ import torch.distributed as dist
 from torch import nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import float8
 
@@ -143,3 +145,24 @@ class CollectiveCounter(TorchDispatchMode):
             tensors = args[0] if isinstance(args[0], (list, tuple)) else [args[0]]
             self.bytes[name] += sum(t.numel() * t.itemsize for t in tensors)
         return func(*args, **(kwargs or {}))
+
+
+class LiveBytes(TorchDispatchMode):
+    """Knows the storages of all FP8 and byte tensors that operators made, whoever holds them."""
+
+    def __init__(self):
+        super().__init__()
+        self.made = {}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if type(tensor) in (torch.Tensor, nn.Parameter) and tensor.itemsize == 1:
+                storage = tensor.untyped_storage()
+                self.made[storage._cdata] = StorageWeakRef(storage)
+        return result
+
+    def now(self):
+        """Bytes of those that are still there and have memory."""
+        there = (torch.UntypedStorage._new_with_weak_ptr(ref.cdata) for ref in self.made.values())
+        return sum(storage.nbytes() for storage in there if storage is not None)

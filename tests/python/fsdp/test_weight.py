@@ -10,6 +10,7 @@ import pytest
 import torch
 from checks import assert_same, ops
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import float8
 from float8.fsdp import GatheredFloat8Weight, WeightWithDynamicFloat8CastTensor
@@ -194,6 +195,75 @@ def test_moves_and_dtypes():
     meta.to_empty(device="cpu").load_state_dict(make_model(None).state_dict())
     assert isinstance(meta[0].weight, WeightWithDynamicFloat8CastTensor)
     assert torch.equal(meta(inputs()[0]), make_model(PLAIN)(inputs()[0]))
+
+
+def assign(weight):
+    weight.data = torch.ones(48, 32)
+
+
+def assign_what_was_computed(weight):
+    weight.data = weight.data * 2
+
+
+def assign_a_copy(weight):
+    copied = weight.data.clone()
+    weight.data = copied
+    copied.mul_(2)  # they share memory
+
+
+def assign_another_dtype(weight):
+    weight.data = weight.data.to(torch.bfloat16)
+
+
+def assign_in_place(weight):
+    weight.data += 1
+
+
+def assign_parts_of_a_vector(weight):
+    vector = nn.utils.parameters_to_vector([weight])
+    nn.utils.vector_to_parameters(vector + 1, [weight])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        assign,
+        assign_what_was_computed,
+        assign_a_copy,
+        assign_another_dtype,
+        assign_in_place,
+        assign_parts_of_a_vector,
+    ],
+)
+def test_assigned_data_are_the_values(change):
+    model, plain = make_model(), make_model(PLAIN)
+    for m in (model, plain):
+        change(m[0].weight)
+        m[0].bias = None
+    weight, expected = model[0].weight, plain[0].weight
+    assert isinstance(weight, WeightWithDynamicFloat8CastTensor)
+    assert isinstance(weight, nn.Parameter)
+    assert_same(weight.detach()._tensor, expected.detach())
+    assert weight.dtype == expected.dtype
+    x = inputs(expected.dtype)[0]
+    assert_same(model[0](x), plain[0](x))
+    model[0](x).sum().backward()
+    plain[0](x).sum().backward()
+    assert_same(weight.grad, expected.grad)
+
+
+def test_a_dispatch_mode_sees_the_weight_come_back():
+    weight = make_model()[0].weight
+    returned = []
+
+    class Mode(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            returned.append(func(*args, **(kwargs or {})))
+            return returned[-1]
+
+    with Mode(), torch.no_grad():
+        weight.mul_(2)
+    assert returned[-1] is weight
 
 
 def test_flatten_loses_nothing():

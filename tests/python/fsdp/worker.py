@@ -23,6 +23,7 @@ import cases_checkpoints  # noqa: F401
 import cases_features  # noqa: F401
 import cases_scales  # noqa: F401
 import cases_training  # noqa: F401
+import cases_uses  # noqa: F401
 from ranks import CASES, mesh_of
 
 
