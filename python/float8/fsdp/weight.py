@@ -242,7 +242,7 @@ class WeightWithDynamicFloat8CastTensor(torch.Tensor):
         if not isinstance(values, WeightWithDynamicFloat8CastTensor):
             values = type(self)(values.detach(), self._linear_mm_config, self._dtype)
         torch.Tensor.data.__set__(self, values)  # type: ignore[attr-defined]  # its size and dtype
-        self._tensor, self._writes = values._tensor, values._writes
+        self._tensor = values._tensor
 
     def data_ptr(self) -> int:
         """The address of the values: clients tell parameters apart by it."""

@@ -336,5 +336,10 @@ def test_what_was_gathered_has_one_cast():
     ):
         with pytest.raises(RuntimeError, match="gathered as FP8 has one cast"):
             ops.quantize(weight, *wrong)
-    with pytest.raises(RuntimeError, match=r"mm.*can be read by its Float8Linear only"):
-        torch.mm(weight, weight.detach())
+    for read in (
+        lambda: torch.mm(weight, weight.detach()),
+        lambda: weight.view(-1),
+        lambda: weight.as_strided((16, 16), (16, 1)),
+    ):
+        with pytest.raises(RuntimeError, match="can be read by its Float8Linear only"):
+            read()
