@@ -19,8 +19,9 @@ namespace float8 {
 /// A change is seen by torch's version counter, which every operator raises that writes to a
 /// tensor, and by the tensor's memory (a `.data` that was replaced), device, dtype, sizes and
 /// stream. What cannot be seen are writes that go around torch's operators: in place through
-/// `.data` (`w.data.copy_(...)`), through an address (an optimizer with kernels of its own, NCCL),
-/// a replayed CUDA graph. After one of these call invalidate().
+/// `.data` (`w.data.copy_(...)`) or a flat buffer that became it, through an address (an optimizer
+/// with kernels of its own, a process group's broadcast and all-reduce, another process), a
+/// replayed CUDA graph. After one of these call invalidate().
 ///
 /// Costs 2 bytes of memory per weight value. No effect in inference mode, while a graph is traced,
 /// and for layers that recompute the weight's copy in the backward pass. Weights of FSDP are not

@@ -28,9 +28,11 @@ def cached_weights(model: nn.Module) -> Iterator[None]:
     A change is seen by the tensor's version counter (in-place operations, `copy_`,
     `load_state_dict`), by its memory (a `.data` that was replaced), and after every `step()` of a
     `torch.optim` optimizer, also one whose kernels write by address. Not seen is what goes around
-    all of these: in-place writes through `.data` or NumPy, a replayed CUDA graph that holds the
-    optimizer's step. Call `invalidate_cached_weights` after them. `torch.utils.swap_tensors` raises
-    an error for weights whose copies are kept.
+    all of these: in-place writes through `.data` or NumPy, into a flat buffer that was given to the
+    weight as its `.data`, by `torch.distributed.broadcast` and `all_reduce`, by another process
+    (`share_memory_`), by a replayed CUDA graph that holds the optimizer's step. Call
+    `invalidate_cached_weights` after them. `torch.utils.swap_tensors` raises an error for weights
+    whose copies are kept.
 
     Costs 2 bytes per weight value. No effect in inference mode, under torch.compile, and on layers
     with `force_recompute_fp8_weight_in_bwd`.

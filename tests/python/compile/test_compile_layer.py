@@ -1,15 +1,18 @@
 """torch.compile: one graph, forward and backward, the same bits as eager mode."""
 
 import copy
+from contextlib import contextmanager
 
 import pytest
 import torch
 from checks import assert_same
 from functorch.compile import make_boxed_func, min_cut_rematerialization_partition
+from inductor_code import calls
 from reference_linear import MIXED, RECIPES, config_of
 from torch import nn
 from torch._dynamo.backends.common import aot_autograd
 from torch._dynamo.testing import CompileCounterWithBackend
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from float8 import Float8Linear, convert_to_float8_training
 
@@ -35,11 +38,12 @@ def assert_equal_results(layer, call, x):
         assert_same(compiled, eager)
 
 
+@pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("name", [*RECIPES, *MIXED])
-def test_equals_eager(name, dynamic):
+def test_equals_eager(name, dynamic, bias):
     torch.manual_seed(0)
-    layer = Float8Linear(80, 48, dtype=torch.bfloat16, config=config_of(name))
+    layer = Float8Linear(80, 48, bias, dtype=torch.bfloat16, config=config_of(name))
     call = torch.compile(layer, fullgraph=True, dynamic=dynamic, backend="aot_eager")
     for shape in ((7, 80), (2, 33, 80)):
         assert_equal_results(layer, call, torch.randn(shape).bfloat16())
@@ -79,6 +83,45 @@ def test_autocast_in_the_graph(name, dtype):
     x = torch.randn(9, 80)
     for compiled, eager in zip(results(layer, call, x), results(layer, step, x), strict=True):
         assert_same(compiled, eager)
+
+
+@contextmanager
+def autocast_on_a_gpu(dtype):
+    """torch.autocast("cuda") turns itself off where there is no GPU."""
+    enabled, before = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
+    torch.set_autocast_enabled("cuda", True)
+    torch.set_autocast_dtype("cuda", dtype)
+    try:
+        yield
+    finally:
+        torch.set_autocast_enabled("cuda", enabled)
+        torch.set_autocast_dtype("cuda", before)
+        torch.clear_autocast_cache()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", RECIPES)
+def test_autocast_on_a_gpu_in_the_graph(name, dtype):
+    """On fake tensors: the input is cast, the weight is quantized from its own values.
+
+    Without gradients: autograd's engine asks the GPU for its streams.
+    """
+    graphs = []
+    backend = aot_autograd(fw_compiler=lambda graph, _: graphs.append(graph) or graph.forward)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        layer = Float8Linear(80, 48, device="cuda", config=config_of(name)).requires_grad_(False)
+        x = torch.empty(2, 9, 80, device="cuda")
+        with autocast_on_a_gpu(dtype):
+            compiled = torch.compile(layer, fullgraph=True, backend=backend)(x)
+            assert compiled.dtype == layer(x).dtype == dtype
+        assert layer(x).dtype == torch.float32
+    (graph,) = graphs
+    assert [cast.args[0].meta["val"].dtype for cast in calls(graph, "float8.quantize")] == [
+        dtype,
+        torch.float32,
+    ]
+    (product,) = calls(graph, "float8.scaled_mm")
+    assert product.kwargs["out_dtype"] == dtype
 
 
 @pytest.mark.parametrize("recompute", [False, True])

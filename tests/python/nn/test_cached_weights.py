@@ -97,6 +97,16 @@ def copy_under_no_grad(model):
         model[0].weight.copy_(torch.randn_like(model[0].weight))
 
 
+@torch.no_grad()
+def normalize_compiled(model):
+    torch._dynamo.reset()
+
+    def normalize(weight):
+        weight.div_(weight.norm(dim=-1, keepdim=True))
+
+    torch.compile(normalize, backend="aot_eager")(model[0].weight)
+
+
 def write_and_invalidate(model):
     model[0].weight.data.neg_()
     float8.invalidate_cached_weights()
@@ -116,6 +126,7 @@ CHANGES = {
         torch.randn(sum(p.numel() for p in m.parameters())), m.parameters()
     ),
     "frozen": lambda m: m.requires_grad_(False),
+    "a compiled function": normalize_compiled,
     "invalidated": write_and_invalidate,
 }
 
@@ -131,13 +142,28 @@ def test_a_changed_weight_is_quantized_again(change):
     assert_same(got, copy.deepcopy(model)(x))
 
 
-def test_writes_through_data_are_the_users_to_tell():
+def flat_buffer_of(weight):
+    flat = torch.randn(weight.numel())
+    weight.data = flat.view(weight.shape)
+    return flat
+
+
+UNSEEN = {
+    "data": lambda weight: weight.data.neg_,
+    "numpy": lambda weight: lambda: weight.detach().numpy().__imul__(-1),
+    "a flat buffer": lambda weight: flat_buffer_of(weight).neg_,
+}
+
+
+@pytest.mark.parametrize("way", UNSEEN)
+def test_writes_that_go_around_torch_are_the_users_to_tell(way):
     """What the documentation warns of, so that it stays true."""
     model = make_model()
     x = torch.randn(10, 32)
+    write = UNSEEN[way](model[0].weight)
     with float8.cached_weights(model):
         model(x)
-        model[0].weight.data.neg_()
+        write()
         stale = model(x)
         float8.invalidate_cached_weights()
         assert not torch.equal(stale, model(x))
