@@ -16,7 +16,8 @@ SCRIPTS = (
 )  # fmt: skip
 # By name only.
 SLOW = (
-    "quickstart", "host_instructions", "loss_parity", "numerics", "recipes", "step", "trainer",
+    "quickstart", "host_instructions", "loss_parity", "many_hosts", "numerics", "recipes", "step",
+    "trainer",
 )  # fmt: skip
 
 

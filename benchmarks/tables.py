@@ -188,6 +188,20 @@ def wire(records: list[Record]) -> Rows:
     return rows
 
 
+def many_hosts(records: list[Record]) -> Rows:
+    """Gigabytes that a rank holds, and sends in a step."""
+    rows = [["GPUs", "replicas x shards", "run", "holds", "all-gathers", "reduce-scatters"]]
+    rows[0] += ["all-reduces", "sends in all"]
+    for r in records:
+        s, count = r["subject"], r["bytes"]
+        sent = [count[name] for name in ("all_gather", "reduce_scatter", "all_reduce")]
+        # Weights and gradients in BF16, and Adam's two moments.
+        figures = [f"{value / 1e9:.2f}" for value in (4 * count["weights"], *sent, sum(sent))]
+        shape = f"{s['replicas']} x {s['ranks'] // s['replicas']}"
+        rows.append([str(s["ranks"]), shape, s["run"], *figures])
+    return rows
+
+
 def host(records: list[Record]) -> Rows:
     """Microseconds of a tiny layer's call."""
     rows = [["call", "us", "nn.Linear, us", "ours / nn.Linear"]]
@@ -251,6 +265,7 @@ TABLES: dict[str, tuple[str, Callable[[list[Record]], Rows]]] = {
     "data_loading": ("data_loading", data_loading),
     "host": ("host", host),
     "wire": ("wire", wire),
+    "many_hosts": ("many_hosts", many_hosts),
     "host_instructions": ("host_instructions", host_instructions),
     "numerics": ("numerics", numerics),
     "numerics_products": ("numerics", numerics_products),

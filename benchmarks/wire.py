@@ -66,15 +66,18 @@ class Wire(TorchDispatchMode):
         super().__init__()
         self.calls: Counter[str] = Counter()
         self.bytes: Counter[str] = Counter()
+        self.scales = 0  # bytes of maxima, which are reduced as integers
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Counts, and calls."""
         name = COLLECTIVES.get(func._schema.name.removeprefix("c10d::"))
         if name is not None:
-            tensors = torch.utils._pytree.tree_leaves(args[:2])
-            sizes = [t.numel() * t.itemsize for t in tensors if isinstance(t, torch.Tensor)]
+            leaves = torch.utils._pytree.tree_leaves(args[:2])
+            largest = max(t.nbytes for t in leaves if isinstance(t, torch.Tensor))
             self.calls[name] += 1
-            self.bytes[name] += max(sizes)
+            self.bytes[name] += largest
+            if any(isinstance(t, torch.Tensor) and t.dtype == torch.int32 for t in leaves):
+                self.scales += largest
         return func(*args, **(kwargs or {}))
 
 
