@@ -4,6 +4,7 @@
 # make test-asan-python   Python tests under AddressSanitizer (builds the library once more)
 # make coverage     which lines no test reaches, C++ and Python
 # make bench        run the benchmarks
+# make clients      other trainers with float8 where they import torchao (another environment of gigabytes)
 # make fuzz         fuzz the YAML reader and the filters, FUZZ_SECONDS=30 each
 # make gpu-stage    fill .gpu/ with what a GPU machine without a network lacks
 # make gpu          there: build, run the GPU's tests and benchmarks, in under ten minutes
@@ -26,7 +27,7 @@ native := CMakeLists.txt pyproject.toml .ci/install.sh \
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # ninja and ctest are parallel themselves, and share build/release
-.PHONY: help quickstart test test-cpp test-python test-asan test-asan-python test-tsan fuzz coverage build bench lint format format-check clean
+.PHONY: help quickstart test test-cpp test-python test-asan test-asan-python test-tsan fuzz coverage build bench clients lint format format-check clean
 always:
 .PHONY: always gpu gpu-stage gpu-rehearse gpu-results
 
@@ -68,6 +69,9 @@ fuzz: build/system-fuzz.stamp .venv/build.stamp
 
 bench: .venv/package.stamp .venv/test.stamp
 	.venv/bin/python -m benchmarks
+
+clients: .venv/package.stamp
+	tests/clients_env/run.sh
 
 gpu-stage: build/system-tests.stamp .venv/build.stamp
 	.ci/gpu_stage.sh

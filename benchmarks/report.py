@@ -23,7 +23,13 @@ from records import Record, device_of, last_runs, latest, read_folder
 from tables import TABLES, markdown
 
 FOLDER = Path(__file__).resolve().parent
-DOCUMENTS = (FOLDER / "README.md", FOLDER.parent / "README.md", FOLDER / "UNVERIFIED.md")
+ROOT = FOLDER.parent
+DOCUMENTS = (
+    FOLDER / "README.md",
+    ROOT / "README.md",
+    FOLDER / "UNVERIFIED.md",
+    ROOT / "tests" / "clients_env" / "README.md",
+)
 REGION = re.compile(
     r"(<!-- benchmark:(?P<name>[a-z_]+):begin -->\n).*?(<!-- benchmark:(?P=name):end -->)",
     re.DOTALL,

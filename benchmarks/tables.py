@@ -239,6 +239,25 @@ def numerics_products(records: list[Record]) -> Rows:
     return rows
 
 
+def clients(records: list[Record]) -> Rows:
+    """Losses of other trainers' programs with BF16, torchao's layers and ours."""
+    kinds = ("bf16", "torchao", "ours")
+    rows = [
+        ["client", "processes", "recipe", *(f"{kind}, loss" for kind in kinds), "gap of torchao",
+         "gap of ours", "allowed", "start", "allowed", "products", "holds"]
+    ]  # fmt: skip
+    for r in records:
+        s, start = r["subject"], r["start"]
+        mean = {kind: f"{sum(r['last'][kind]) / len(r['last'][kind]):.4f}" for kind in kinds}
+        gaps = [sum(r["gap"][kind]) / len(r["gap"][kind]) for kind in ("torchao", "ours")]
+        figures = [*gaps, r["gap"]["allowed"], start["ours"], start["allowed"]]
+        shown = [f"{figure:.5f}" for figure in figures]
+        name = [s["client"], str(s["processes"]), s["recipe"]]
+        verdict = "yes" if r["holds"] else "NO"
+        rows.append([*name, *mean.values(), *shown, str(r["products"]), verdict])
+    return rows
+
+
 def quickstart(records: list[Record]) -> Rows:
     """The final losses of both runs, for each seed."""
     rows = [["seed", "run", "final loss", "validation", "tokens/s", "both runs, s"]]
@@ -269,6 +288,7 @@ TABLES: dict[str, tuple[str, Callable[[list[Record]], Rows]]] = {
     "host_instructions": ("host_instructions", host_instructions),
     "numerics": ("numerics", numerics),
     "numerics_products": ("numerics", numerics_products),
+    "clients": ("clients", clients),
     "quickstart": ("quickstart", quickstart),
     "trainer": ("trainer", trainer),
 }

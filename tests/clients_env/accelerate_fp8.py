@@ -1,8 +1,11 @@
-"""Trains a tiny Llama by accelerate's mixed_precision="fp8": accelerate_fp8.py bf16|fp8 [STEPS].
+"""Trains a tiny Llama by accelerate's mixed_precision="fp8", once for each seed.
 
-It knows torchao only. Prints one line of JSON at its end: the losses, how many layers were
-converted to whose class, and how often float8's product ran. Run it alone, under
-`python -m float8.as_torchao`, and in several processes by `accelerate launch`.
+    accelerate_fp8.py bf16|fp8 SEED[,SEED...] [STEPS]
+
+A seed draws weights and rows. It knows torchao only. Prints a line of JSON for each seed: the
+losses, how many layers were converted to whose class, and how often float8's product ran on each
+rank in the first step and in the last. Run it alone, under `python -m float8.as_torchao`, and in
+several processes by torchrun (`accelerate launch --cpu` starts one only).
 """
 
 import json
@@ -10,66 +13,65 @@ import sys
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import AORecipeKwargs
-from torch.profiler import ProfilerActivity, profile
+from accelerate.utils import AORecipeKwargs, gather_object
+from products import Products
+from tiny_llama import tiny_llama
 from torchao.float8 import Float8LinearConfig
 from torchao.float8.float8_linear import Float8Linear
-from transformers import LlamaConfig, LlamaForCausalLM
 
-ROWS = 4
-
-
-def tiny_llama() -> LlamaForCausalLM:
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=64,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=32,
-    )
-    return LlamaForCausalLM(config).bfloat16()
+ROWS, TOKENS, VOCABULARY = 4, 16, 64
 
 
-def main(precision: str, steps: int) -> None:
-    recipe = AORecipeKwargs(config=Float8LinearConfig(emulate=True))
-    fp8 = precision == "fp8"
-    accelerator = Accelerator(
-        cpu=True, mixed_precision=precision, kwargs_handlers=[recipe] if fp8 else []
-    )
-    model = tiny_llama()
+def rows_of(seed: int, count: int) -> list[dict]:
+    """Rows that count upwards by one, two or three, each from a start of its own."""
+    generator = torch.Generator().manual_seed(seed)
+    steps = torch.randint(1, 4, (count, 1), generator=generator)
+    starts = torch.randint(VOCABULARY, (count, 1), generator=generator)
+    rows = (starts + steps * torch.arange(TOKENS)) % VOCABULARY
+    return [{"input_ids": row, "labels": row} for row in rows]
+
+
+def train(accelerator: Accelerator, seed: int, steps: int) -> dict:
+    """One run; what it did."""
+    model = tiny_llama(seed, VOCABULARY)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-    rows = [(torch.arange(16) * (1 + i % 3) + 5 * i) % 64 for i in range(ROWS * steps)]
     loader = torch.utils.data.DataLoader(
-        [{"input_ids": row, "labels": row} for row in rows],
-        batch_size=ROWS // accelerator.num_processes,
+        rows_of(seed, ROWS * steps), batch_size=ROWS // accelerator.num_processes
     )
     model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
     layers = [m for m in model.modules() if isinstance(m, torch.nn.Linear)]
     converted = [m for m in layers if isinstance(m, Float8Linear)]
     losses = []
-    with profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
-        for batch in loader:
-            loss = model(**batch).loss
-            accelerator.backward(loss)
-            optimizer.step()
-            optimizer.zero_grad()
-            losses.append(accelerator.reduce(loss.detach().float(), "mean").item())
-    counts = {event.key: event.count for event in profiler.key_averages()}
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        found = {
-            "losses": [round(loss, 5) for loss in losses],
-            "layers": len(layers),
-            "converted": len(converted),
-            "class": sorted({type(m).__module__ for m in converted}),
-            "float8_products": counts.get("float8::scaled_mm", 0),
-        }
-        print("RESULT", json.dumps(found), flush=True)
+    products = Products(steps)
+    for batch in loader:
+        loss = model(**batch).loss
+        accelerator.backward(loss)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(accelerator.reduce(loss.detach().float(), "mean").item())
+        products.step()
+    return {
+        "seed": seed,
+        "losses": [round(loss, 5) for loss in losses],
+        "layers": len(layers),
+        "converted": len(converted),
+        "class": sorted({type(m).__module__ for m in converted}),
+        "float8_products": gather_object([products.counts]),
+    }
+
+
+def main(precision: str, seeds: str, steps: int) -> None:
+    """Prints a line for each seed."""
+    recipe = AORecipeKwargs(config=Float8LinearConfig(emulate=True))
+    handlers = [recipe] if precision == "fp8" else []
+    accelerator = Accelerator(cpu=True, mixed_precision=precision, kwargs_handlers=handlers)
+    for seed in map(int, seeds.split(",")):
+        found = train(accelerator, seed, steps)
+        if accelerator.is_main_process:
+            print("RESULT", json.dumps(found), flush=True)
+        accelerator.free_memory()
     accelerator.end_training()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 30)
+    main(*sys.argv[1:3], int(sys.argv[3]) if len(sys.argv) > 3 else 30)

@@ -137,6 +137,17 @@ def test_the_loss_paritys_table_shows_the_largest_difference():
     assert "| rowwise | 300 | 2 | -0.0300 | -0.0300 | 0.1000, 0.1000 | yes |" in text
 
 
+def test_the_clients_table_shows_what_the_rule_judged():
+    figures = {"last": {"bf16": [2.0, 2.1], "torchao": [2.0, 2.3], "ours": [2.0, 2.2]}}
+    figures["gap"] = {"torchao": [0.01, 0.03], "ours": [0.02, 0.03], "allowed": 0.03}
+    figures["start"] = {"torchao": 0.001, "ours": 0.00002, "allowed": 0.0001}
+    subject = {"client": "automodel", "processes": 2, "recipe": "rowwise"}
+    record = invented("clients", subject, **figures, products=42, holds=False)
+    row = "| automodel | 2 | rowwise | 2.0500 | 2.1500 | 2.1000 | 0.02000 | 0.02500 | 0.03000 "
+    row += "| 0.00002 | 0.00010 | 42 | NO |"
+    assert row in report.sections({"clients": [record]})["clients"]
+
+
 def test_a_goal_is_judged_on_the_digits_that_are_shown():
     assert judge("gemms.tensorwise", 0.996, "NVIDIA H200")["status"] == "reached"
     assert judge("gemms.tensorwise", 0.994, "NVIDIA H200")["status"] == "missed"
