@@ -30,14 +30,21 @@ def step(call, layer, x, grad):
     return output.detach(), *torch.autograd.grad(output, (x, *layer.parameters()), grad)
 
 
+@pytest.mark.parametrize("autocast", [None, torch.float16])
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_compiled_gives_eagers_bits(device, recipe):
+def test_compiled_gives_eagers_bits(device, recipe, autocast):
     torch._dynamo.reset()
     layer, x, grad = layer_on(device, recipe)
+
+    def call(x):
+        with torch.autocast(x.device.type, dtype=autocast, enabled=autocast is not None):
+            return layer(x)
+
     compiled = torch.compile(
-        layer, fullgraph=True, backend="aot_eager" if device.emulate else "inductor"
+        call, fullgraph=True, backend="aot_eager" if device.emulate else "inductor"
     )
-    for a, b in zip(step(compiled, layer, x, grad), step(layer, layer, x, grad), strict=True):
+    grad = grad.to(autocast or grad.dtype)
+    for a, b in zip(step(compiled, layer, x, grad), step(call, layer, x, grad), strict=True):
         assert_same(a, b)
 
 
@@ -68,38 +75,37 @@ def test_copies_made_before_a_capture_are_not_captured(gpu):
     """The second layer shares the input with the first, whose copies are gone at the replay."""
     first, x, _ = layer_on(gpu, "tensorwise")
     second, _, _ = layer_on(gpu, "tensorwise")
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.stream(stream):
+        second(x)
+        first(x)  # its copies of x wait for another layer
+        with torch.cuda.graph(graph, stream=stream):
+            captured = second(x).detach()
+    torch.cuda.current_stream().wait_stream(stream)
     with torch.no_grad():
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.stream(stream):
-            second(x)
-            first(x)  # its copies of x wait for another layer
-            with torch.cuda.graph(graph, stream=stream):
-                captured = second(x)
-        torch.cuda.current_stream().wait_stream(stream)
         x.mul_(3)
-        graph.replay()
-        torch.cuda.synchronize()
-        assert_same(captured, second(x))
+    graph.replay()
+    torch.cuda.synchronize()
+    assert_same(captured, second(x).detach())
 
 
 def test_copies_of_one_stream_are_not_read_in_another(gpu):
     first, x, _ = layer_on(gpu, "tensorwise")
     second, _, _ = layer_on(gpu, "tensorwise")
-    with torch.no_grad():
-        expected = second(x.clone())
-        streams = [torch.cuda.Stream(), torch.cuda.Stream()]
-        torch.cuda.synchronize()
-        busy = torch.randn(4096, 4096, device="cuda")
-        with torch.cuda.stream(streams[0]):
-            for _ in range(4):
-                busy = busy @ busy  # the copies that follow are late
-            first(x)
-        with torch.cuda.stream(streams[1]):
-            got = second(x)
-        torch.cuda.synchronize()
-        assert_same(got, expected)
+    expected = second(x.clone()).detach()
+    streams = [torch.cuda.Stream(), torch.cuda.Stream()]
+    torch.cuda.synchronize()
+    busy = torch.randn(4096, 4096, device="cuda")
+    with torch.cuda.stream(streams[0]):
+        for _ in range(4):
+            busy = busy @ busy  # the copies that follow are late
+        first(x)
+    with torch.cuda.stream(streams[1]):
+        got = second(x).detach()
+    torch.cuda.synchronize()
+    assert_same(got, expected)
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

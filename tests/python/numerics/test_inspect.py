@@ -1,6 +1,7 @@
 """The health report against the same figures in float64, and what it costs when it is off."""
 
 import copy
+import dataclasses
 import math
 
 import pytest
@@ -103,6 +104,20 @@ def test_an_input_that_layers_share_is_measured_once(monkeypatch):
     rows = {row.layer: row for row in report.rows if row.operand == "input"}
     assert rows["q"].amax == rows["k"].amax
     assert rows["v"].amax == 2 * rows["q"].amax
+
+
+def test_an_input_is_measured_for_each_way_in_which_it_is_cast():
+    model = nn.ModuleDict({name: layer(name) for name in RECIPES})
+    x = spread(9, 48)
+    with float8.inspect(model) as together, torch.no_grad():
+        for name in RECIPES:
+            model[name](x)
+    for name in RECIPES:
+        with float8.inspect(model[name]) as alone, torch.no_grad():
+            model[name](x)
+        row = next(r for r in together.rows if (r.layer, r.operand) == (name, "input"))
+        assert row == dataclasses.replace(alone.rows[0], layer=name)
+    assert len({row.sqnr for row in together.rows if row.operand == "input"}) == 2
 
 
 def test_an_input_given_by_its_name_is_measured():
