@@ -204,9 +204,13 @@ CLAIMS = (
     ),
     Claim(
         "sharded-weights",
-        "FSDP2 gathers FP8 weights over NCCL, on CUDA's streams, with the bits of a plain model",
+        "FSDP2 gathers FP8 weights on CUDA's streams with the bits of a plain model: two processes "
+        "of one GPU (over gloo); in one process NCCL reduces the maxima",
         "python/float8/fsdp/README.md",
-        (SHARDED + "test_a_sharded_model_trains_with_the_bits_of_a_plain_one",),
+        (
+            SHARDED + "test_two_processes_gather_from_each_other",
+            SHARDED + "test_a_sharded_model_trains_with_the_bits_of_a_plain_one",
+        ),
     ),
     Claim(
         "step-speed",

@@ -1,4 +1,8 @@
-"""FSDP2 with FP8 weights over NCCL and CUDA's streams: one process, which gathers all the same."""
+"""FSDP2 with FP8 weights on CUDA: one process with NCCL, and two that gather from each other.
+
+In one process FSDP2 gathers nothing: it copies, and NCCL has only the weights' maxima. Two
+processes of one GPU cannot have NCCL: gloo sends for them, on FSDP2's streams all the same.
+"""
 
 import copy
 import dataclasses
@@ -7,11 +11,13 @@ import pytest
 import torch
 import torch.distributed as dist
 from checks import assert_same
-from torch import nn
+from torch import multiprocessing, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 import float8
+
+ALL_GATHERS = [False, True]
 
 
 @pytest.fixture
@@ -23,7 +29,7 @@ def mesh(device):
     dist.destroy_process_group()
 
 
-def model_on(device, all_gather):
+def model_on(device, all_gather, dtype=torch.bfloat16):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(96, 128), nn.GELU(), nn.Linear(128, 96, bias=False))
     config = dataclasses.replace(
@@ -31,17 +37,23 @@ def model_on(device, all_gather):
         emulate=device.emulate,
         enable_fsdp_float8_all_gather=all_gather,
     )
-    model = model.to(device.name, torch.bfloat16)
-    return float8.convert_to_float8_training(model, config=config)
+    return float8.convert_to_float8_training(model.to(device.name, dtype), config=config)
 
 
-def losses(model, device, precompute):
+def sharded(model, mesh):
+    for layer in (*model, model):
+        if list(layer.parameters()):
+            fully_shard(layer, mesh=mesh)
+    return model
+
+
+def losses(model, device, precompute, dtype=torch.bfloat16):
     """Of three optimizer steps."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     generator = torch.Generator().manual_seed(1)
     found = []
     for _ in range(3):
-        x = torch.randn(64, 96, generator=generator).to(device.name, torch.bfloat16)
+        x = torch.randn(64, 96, generator=generator).to(device.name, dtype)
         loss = (model(x) - x).float().square().mean()
         loss.backward()
         optimizer.step()
@@ -53,11 +65,29 @@ def losses(model, device, precompute):
 
 
 @pytest.mark.parametrize("precompute", [False, True])
-@pytest.mark.parametrize("all_gather", [False, True])
+@pytest.mark.parametrize("all_gather", ALL_GATHERS)
 def test_a_sharded_model_trains_with_the_bits_of_a_plain_one(device, mesh, all_gather, precompute):
     plain = model_on(device, all_gather=False)
-    sharded = copy.deepcopy(model_on(device, all_gather))
-    for layer in (*sharded, sharded):
-        if list(layer.parameters()):
-            fully_shard(layer, mesh=mesh)
-    assert_same(losses(sharded, device, precompute), losses(plain, device, precompute=False))
+    model = sharded(copy.deepcopy(model_on(device, all_gather)), mesh)
+    assert_same(losses(model, device, precompute), losses(plain, device, precompute=False))
+
+
+def one_of_two(rank, device, path):
+    """Both have the same rows, so that the mean of their gradients is that of one process."""
+    if not device.emulate:
+        torch.cuda.set_device(0)
+    dist.init_process_group("gloo", init_method=f"file://{path}", rank=rank, world_size=2)
+    mesh = init_device_mesh(device.name, (2,))
+    plain = model_on(device, all_gather=False, dtype=torch.float32)
+    expected = losses(plain, device, precompute=False, dtype=torch.float32)
+    for all_gather in ALL_GATHERS:
+        for precompute in (False, True):
+            model = sharded(model_on(device, all_gather, torch.float32), mesh)
+            assert_same(losses(model, device, precompute, torch.float32), expected)
+            model[0].unshard()
+            assert (type(model[0].weight).__name__ == "GatheredFloat8Weight") == all_gather
+    dist.destroy_process_group()
+
+
+def test_two_processes_gather_from_each_other(device, tmp_path):
+    multiprocessing.spawn(one_of_two, (device, str(tmp_path / "rendezvous")), nprocs=2)
