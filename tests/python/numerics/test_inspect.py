@@ -196,9 +196,16 @@ def test_what_is_not_cast_is_not_in_the_report():
         module(torch.randn(3, 48)).sum().backward()
     assert [row.operand for row in report.rows] == ["grad_output"]
     with float8.inspect(module) as report:
-        module(torch.randn(0, 48))
+        pass
     assert report.rows == []
     assert "nothing ran" in report.summary()
+
+
+def test_an_empty_operand_is_not_in_the_report():
+    module = layer()
+    with float8.inspect(module) as report:
+        module(torch.randn(0, 48)).sum().backward()
+    assert [row.operand for row in report.rows] == ["weight"]
 
 
 def test_the_report_prints_and_names_the_worst():
