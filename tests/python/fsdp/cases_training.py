@@ -6,6 +6,7 @@ from ranks import (
     CONFIGS,
     GATHERED,
     PLAIN,
+    CollectiveCounter,
     assert_same_parameters,
     batches,
     case,
@@ -129,6 +130,9 @@ def hybrid_sharding(mesh):
             found = train(model, optimizer, batches(3), _Only(first), precompute)
             assert found == losses
             assert_same_parameters(model, expected)
+            with CollectiveCounter() as counter:  # over one replica's ranks, not across the hosts
+                precompute_scales(model)
+            assert counter.calls == ({"allreduce_": 1} if config is GATHERED else {})
 
 
 class _Only:
