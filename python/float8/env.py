@@ -11,6 +11,8 @@ import torch
 
 import float8
 from float8._build_info import BUILD_INFO
+from float8.train.data.pack_cache import cache_folder, kept_packs
+from float8.train.words import size_words
 
 _MIN_CAPABILITY = (8, 9)
 _TRAINING_PACKAGES = ("transformers", "torchdata", "rich", "matplotlib", "tensorboard")
@@ -29,6 +31,9 @@ def environment() -> list[tuple[str, str]]:
     ]
     rows += _devices()
     rows += [(name, _package_version(name)) for name in _TRAINING_PACKAGES]
+    count, size = kept_packs()
+    where = f"in {cache_folder()}, which may be deleted"
+    rows.append(("packed data sets", f"{count}, {size_words(size)} {where}" if count else "none"))
     return rows
 
 

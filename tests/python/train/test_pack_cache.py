@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import shutil
+import time
 
 import pytest
 import torch
@@ -13,8 +15,9 @@ from tiny_tokenizer import save_tokenizer
 from float8.train.config.settings import load_settings
 from float8.train.data import loader as data
 from float8.train.data.loader import load_rows
-from float8.train.data.pack_cache import cached_rows
+from float8.train.data.pack_cache import cached_rows, kept_packs
 from float8.train.data.packing import PackedRows
+from float8.train.data.tokenizer import HubTokenizer
 
 
 @pytest.fixture
@@ -112,9 +115,49 @@ def test_rows_that_are_written_to_do_not_change_the_pack(with_tokenizer):
     assert torch.equal(load_rows(with_tokenizer(), "dataset").labels, kept)
 
 
-def make_some(seconds=0.05):
-    import time
+def test_what_a_killed_writer_left_is_cleared_away_a_day_later(with_tokenizer, own_cache):
+    for name in (".new.0", ".old.0"):
+        (own_cache / "packs" / name).mkdir(parents=True)
+        (own_cache / "packs" / name / "labels").write_bytes(b"half of it")
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(own_cache / "packs" / ".old.0", (two_days_ago, two_days_ago))
+    load_rows(with_tokenizer(), "dataset")
+    left = [entry.name for entry in entries(own_cache)]
+    assert len(left) == 2
+    assert left[0] == ".new.0"
 
+
+def test_env_says_what_is_kept(with_tokenizer, own_cache, cli):
+    assert kept_packs() == (0, 0)
+    load_rows(with_tokenizer(), "dataset")
+    load_rows(with_tokenizer(("dataset.num_samples_limit", "6")), "dataset")
+    count, size = kept_packs()
+    assert count == 2
+    assert size == sum(file.stat().st_size for file in own_cache.rglob("*") if file.is_file()) > 0
+    (line,) = [line for line in cli("env").out.splitlines() if line.startswith("packed data sets")]
+    assert f" 2, {size / 1024:.1f} KiB in {own_cache}, which may be deleted" in line
+
+
+def test_texts_are_read_batch_by_batch(with_tokenizer, monkeypatch):
+    """No more than a batch of them is alive at once."""
+    sizes = []
+    encode = HubTokenizer.encode
+
+    def encoding(self, pairs, end):
+        sizes.append(len(pairs))
+        return encode(self, pairs, end)
+
+    monkeypatch.setattr(HubTokenizer, "encode", encoding)
+    whole = load_rows(with_tokenizer(), "dataset")
+    assert sizes == [7]
+    monkeypatch.setattr(data, "_TEXTS_AT_A_TIME", 3)
+    again = load_rows(with_tokenizer(("dataset.max_malformed_rows", "1")), "dataset")  # a new pack
+    assert sizes == [7, 3, 3, 1]
+    assert equal(whole, again)
+    assert whole.summary == again.summary
+
+
+def make_some(seconds=0.05):
     time.sleep(seconds)
     return PackedRows(
         *(torch.arange(6, dtype=torch.int32) for _ in range(3)), torch.tensor([0, 2, 6]), 4, 1, "a"

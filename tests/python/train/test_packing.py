@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from float8.train.data import packing
 from float8.train.data.packing import IGNORED, cut, lay_out
 from float8.train.data.tokenizer import END_OF_DOCUMENT, ByteTokenizer
 
@@ -101,6 +102,18 @@ def test_a_label_is_the_next_token_of_the_same_completion(split, pairs, length):
         assert [list(column) for column in zip(*walked, strict=True)] == [
             batch[name][index] for name in names
         ]
+
+
+@pytest.mark.parametrize(("length", "split"), [(0, False), (8, True), (8, False)])
+def test_rows_do_not_depend_on_how_many_documents_are_laid_out_at_a_time(
+    length, split, monkeypatch
+):
+    texts = [("ab" * (i % 3), "c" * (i % 6)) for i in range(20)]
+    documents, _, _ = cut(documents_of(*texts), 0 if split else 8, drop=False)
+    whole = grid(lay_out(documents, length, split))
+    for number in (1, 3):
+        monkeypatch.setattr(packing, "_AT_A_TIME", number)
+        assert grid(lay_out(documents, length, split)) == whole
 
 
 def test_too_long_documents_are_cut_or_dropped_and_counted():

@@ -25,8 +25,8 @@ def read(**keys) -> list[str]:
     texts = texts_of(**keys)
     assert texts.ends
     assert not texts.prompted
-    assert not any(prompt for prompt, _ in texts.pairs)
-    return [completion for _, completion in texts.pairs]
+    assert not any(prompt for prompt, _ in texts.pairs())
+    return [completion for _, completion in texts.pairs()]
 
 
 def error_of(path, line=3, **keys) -> str:
@@ -98,7 +98,7 @@ def test_prompts_and_completions_stay_apart(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"prompt": "q: ", "completion": "a"}\n{"text": "plain"}\n')
     texts = texts_of(path=str(path))
-    assert texts.pairs == [("q: ", "a"), ("", "plain")]
+    assert list(texts.pairs()) == [("q: ", "a"), ("", "plain")]
     assert texts.prompted
     assert texts.ends
 
@@ -115,7 +115,7 @@ GOOD = {"ctx": "A man", "endings": ["sits.", "flies.", "", "sings."], "label": "
 def test_hellaswag_is_the_context_and_the_right_ending(tmp_path):
     path = hellaswag(tmp_path, GOOD, {**GOOD, "label": 0})
     texts = texts_of(_target_=HELLASWAG, path_or_dataset=str(path))
-    assert texts.pairs == [("A man", "sings."), ("A man", "sits.")]
+    assert list(texts.pairs()) == [("A man", "sings."), ("A man", "sits.")]
     assert not texts.ends  # the reference's rows have no mark of the end
 
 
@@ -154,7 +154,7 @@ def test_malformed_rows_are_left_out_up_to_the_limit(tmp_path):
     path = hellaswag(tmp_path, GOOD, *bad, GOOD)
     keys = {"_target_": HELLASWAG, "path": str(path)}
     texts = texts_of(**keys, max_malformed_rows=7)
-    assert len(texts.pairs) == 2
+    assert len(list(texts.pairs())) == texts.count == 2
     assert texts.malformed == 7
     assert texts.named[0] == f"{path}:2 (`label` 9 is not in 0 to 3)"
     assert len(texts.named) == 5
@@ -164,6 +164,17 @@ def test_malformed_rows_are_left_out_up_to_the_limit(tmp_path):
     assert "and 2 more" in text
     # The limit on rows counts good ones, and what is not read is not malformed.
     assert texts_of(**keys, num_samples_limit=1).malformed == 0
+
+
+def test_rows_are_looked_at_once_and_read_again(tmp_path):
+    """Texts that were all in memory would not change with their file."""
+    path = hellaswag(tmp_path, GOOD, {**GOOD, "label": 9}, GOOD)
+    texts = texts_of(_target_=HELLASWAG, path=str(path), max_malformed_rows=1)
+    assert (texts.count, texts.prompted) == (2, True)
+    for _ in range(2):
+        assert list(texts.pairs()) == [("A man", "sings.")] * 2
+    hellaswag(tmp_path, *[{**GOOD, "ctx": "A cat"}] * 3)
+    assert list(texts.pairs()) == [("A cat", "sings.")] * 2
 
 
 @pytest.mark.parametrize(
@@ -201,7 +212,9 @@ def test_parquet_rows_are_those_of_json(tmp_path):
     parquet.write_table(table, tmp_path / "train-00000-of-00001.parquet", row_group_size=2)
     keys = {"_target_": HELLASWAG, "split": "train", "max_malformed_rows": 1}
     texts = texts_of(path_or_dataset=str(tmp_path), **keys)
-    assert texts.pairs == [("A man", GOOD["endings"][number % 5]) for number in (0, 1, 2, 3, 5)]
+    assert list(texts.pairs()) == [
+        ("A man", GOOD["endings"][number % 5]) for number in (0, 1, 2, 3, 5)
+    ]
     assert texts.named[0].startswith(f"{tmp_path}/train-00000-of-00001.parquet: row 5 (")
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"PAR1 and more")
@@ -232,7 +245,7 @@ def test_a_hub_name_is_read_by_datasets(monkeypatch):
     hub = FakeHub([GOOD, {**GOOD, "label": "1"}])
     monkeypatch.setitem(sys.modules, "datasets", hub)
     texts = texts_of(_target_=HELLASWAG, path_or_dataset="rowan/hellaswag", split="validation")
-    assert texts.pairs == [("A man", "sings."), ("A man", "flies.")]
+    assert list(texts.pairs()) == [("A man", "sings."), ("A man", "flies.")]
     assert hub.asked == [("rowan/hellaswag", "validation")]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from float8.train.config.document import Document
 from float8.train.config.sections import Dataset
 from float8.train.data.sources import Row, Source
+from float8.train.words import kind_and_line
 
 _LOCAL = "a local file, or a folder with train.jsonl and validation.jsonl (or .parquet)"
 
@@ -31,12 +32,10 @@ def hub_source(document: Document, key: str, dataset: Dataset) -> Source:
     try:
         rows: Any = load_dataset(name, split=dataset.split or "train")
     except Exception as error:  # its own types, the hub's, and those of three network libraries
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        first = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
         raise document.error(
             key,
             f"a data set and split of the hub, where that can be reached, or {_LOCAL}",
-            f"`{name}`, split {dataset.split or 'train'} ({first})",
+            f"`{name}`, split {dataset.split or 'train'} ({kind_and_line(error)})",
         ) from error
 
     def read() -> Iterator[Row]:

@@ -6,6 +6,7 @@ import itertools
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from itertools import islice
 from typing import Any
 
 import torch
@@ -21,6 +22,8 @@ from float8.train.data.text import Texts, read_texts
 from float8.train.data.tokenizer import BYTES, Tokenizer, check_vocabulary, load_tokenizer
 from float8.train.model import read_model_config
 from float8.train.processes.ranks import Ranks
+
+_TEXTS_AT_A_TIME = 4096
 
 
 class EpochSampler(Sampler[int]):
@@ -132,14 +135,12 @@ def _make_rows(
     # A prompt belongs beside its completion; a text goes on in the next row.
     across = packing.split_across_pack
     split = bool(length) and (not texts.prompted if across is None else across)
-    documents = encode_all(tokenizer, texts)
-    tokens = documents.tokens.numel()
-    documents, shortened, left_out = cut(
-        documents, 0 if split else longest, packing.drop_long_samples
+    documents, tokens, shortened, left_out = encode_all(
+        tokenizer, texts, 0 if split else longest, packing.drop_long_samples
     )
     rows = lay_out(documents, length, split)
     targets = int((rows.labels != IGNORED).sum())
-    said = [f"{len(texts.pairs):,} documents, {tokens:,} tokens, in {len(rows):,} rows"]
+    said = [f"{texts.count:,} documents, {tokens:,} tokens, in {len(rows):,} rows"]
     said.append(f"{targets:,} targets")
     if shortened:
         said.append(f"{shortened:,} documents cut to {longest} tokens")
@@ -151,17 +152,29 @@ def _make_rows(
     return replace(rows, summary="; ".join(said))
 
 
-def encode_all(tokenizer: Tokenizer, texts: Texts, batch: int = 4096) -> Documents:
-    """Tokenizes in batches, so that what a tokenizer makes on the way is never all in memory."""
-    parts = [
-        tokenizer.encode(texts.pairs[first : first + batch], texts.ends)
-        for first in range(0, len(texts.pairs), batch)
-    ]
-    return Documents(
+def encode_all(
+    tokenizer: Tokenizer, texts: Texts, longest: int, drop: bool
+) -> tuple[Documents, int, int, int]:
+    """Tokenizes and cuts in batches: neither the texts nor what is made on the way are ever all
+    in memory.
+
+    Returns:
+        The documents; of how many tokens they were made; how many were cut, and left out.
+    """
+    parts, tokens, cut_short, left_out = [], 0, 0, 0
+    pairs = texts.pairs()
+    while some := list(islice(pairs, _TEXTS_AT_A_TIME)):
+        encoded = tokenizer.encode(some, texts.ends)
+        part, *counts = cut(encoded, longest, drop)
+        parts.append(part)
+        tokens += encoded.tokens.numel()
+        cut_short, left_out = cut_short + counts[0], left_out + counts[1]
+    joined = Documents(
         torch.cat([part.tokens for part in parts]),
         torch.cat([part.lengths for part in parts]),
         torch.cat([part.prompts for part in parts]),
     )
+    return joined, tokens, cut_short, left_out
 
 
 def make_loader(settings: Settings, rows: PackedRows, ranks: Ranks, steps: int) -> Any:

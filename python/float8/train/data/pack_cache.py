@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ import torch
 from float8.train.data.packing import PackedRows
 
 _FORMAT = 1
+_ABANDONED = 24 * 3600.0  # seconds
 _TENSORS = {
     "input_ids": torch.int32,
     "position_ids": torch.int32,
@@ -40,6 +42,12 @@ def cache_folder() -> Path:
     if own:
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "float8"
+
+
+def kept_packs() -> tuple[int, int]:
+    """How many entries there are, and their bytes; what a killed process left half is counted."""
+    files = [path for path in (cache_folder() / "packs").rglob("*") if path.is_file()]
+    return len({path.parent for path in files}), sum(path.stat().st_size for path in files)
 
 
 def cached_rows(depends_on: dict[str, Any], make: Callable[[], PackedRows]) -> PackedRows:
@@ -87,6 +95,7 @@ def _read(entry: Path) -> PackedRows | None:
 
 def _write(entry: Path, rows: PackedRows) -> None:
     entry.parent.mkdir(parents=True, exist_ok=True)
+    _clear_away(entry.parent)
     aside = Path(tempfile.mkdtemp(prefix=f".{entry.name}.", dir=entry.parent))
     try:
         for name in _TENSORS:
@@ -113,3 +122,11 @@ def _write(entry: Path, rows: PackedRows) -> None:
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     shutil.rmtree(entry / "replaced", ignore_errors=True)
+
+
+def _clear_away(folder: Path) -> None:
+    """Removes what writers that were killed have left: no pack takes a day to write."""
+    with contextlib.suppress(OSError):
+        for path in folder.glob(".*"):
+            if time.time() - path.stat().st_mtime > _ABANDONED:
+                shutil.rmtree(path, ignore_errors=True)

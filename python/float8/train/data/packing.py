@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 
 IGNORED = -100  # the label that cross entropy leaves out
+_AT_A_TIME = 4096  # documents
 
 Batch = dict[str, torch.Tensor]
 
@@ -109,28 +110,30 @@ def lay_out(documents: Documents, length: int, split: bool) -> PackedRows:
         pieces = _continue(documents, length) if split else _next_fit(documents, length)
     source, sizes, targets, prompts, starts = pieces
     total = int(starts[-1])
-
-    # For each token its place in its piece, and from it the place it comes from and goes to.
-    first = sizes.cumsum(0) - sizes
-    within = torch.arange(int(sizes.sum())) - first.repeat_interleave(sizes)
-    goes_to = within + targets.repeat_interleave(sizes)
-    tokens = documents.tokens[within + source.repeat_interleave(sizes)]
-
     input_ids = torch.zeros(total, dtype=torch.int32)
-    input_ids[goes_to] = tokens
+    position_ids = torch.zeros(total, dtype=torch.int32)
     labels = torch.full((total,), IGNORED, dtype=torch.int32)
-    is_target = within >= prompts.clamp(min=1).repeat_interleave(sizes)
-    labels[goes_to[is_target] - 1] = tokens[is_target]
-    return PackedRows(input_ids, _positions(targets, sizes, starts), labels, starts, length)
+    padding = torch.cat([targets[1:], starts[-1:]])[: len(sizes)] - targets - sizes
+    # A few at a time: each token's place takes several times the memory of the token.
+    for first in range(0, len(sizes), _AT_A_TIME):
+        some = slice(first, first + _AT_A_TIME)
+        piece, within = _spread(sizes[some])
+        goes_to = within + targets[some][piece]
+        tokens = documents.tokens[within + source[some][piece]]
+        input_ids[goes_to] = tokens
+        position_ids[goes_to] = within.int()
+        is_target = within >= prompts[some].clamp(min=1)[piece]
+        labels[goes_to[is_target] - 1] = tokens[is_target]
+        piece, within = _spread(padding[some])
+        position_ids[within + (targets + sizes)[some][piece]] = within.int()
+    return PackedRows(input_ids, position_ids, labels, starts, length)
 
 
-def _positions(targets: torch.Tensor, sizes: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
-    """Counts up from 0 at the start of each piece, of each row, and of the padding after it."""
-    total = int(starts[-1])
-    restart = torch.zeros(total + 1, dtype=torch.int64)
-    for places in (targets, targets + sizes, starts):
-        restart[places] = places
-    return (torch.arange(total) - restart[:total].cummax(0).values).to(torch.int32)
+def _spread(sizes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """For each token of pieces of these sizes: which piece it is in, and its place there."""
+    piece = torch.arange(len(sizes)).repeat_interleave(sizes)
+    first = sizes.cumsum(0) - sizes
+    return piece, torch.arange(len(piece)) - first[piece]
 
 
 # The layouts: for each piece of a document where it comes from, its size, where it goes to, how
@@ -184,8 +187,7 @@ def cut(documents: Documents, length: int, drop: bool) -> tuple[Documents, int, 
     kept = sizes > documents.prompts.clamp(min=1)
     if drop:
         kept &= ~too_long
-    first = documents.lengths.cumsum(0) - documents.lengths
-    within = torch.arange(documents.tokens.numel()) - first.repeat_interleave(documents.lengths)
-    stays = within < torch.where(kept, sizes, 0).repeat_interleave(documents.lengths)
+    document, within = _spread(documents.lengths)
+    stays = within < torch.where(kept, sizes, 0)[document]
     left = Documents(documents.tokens[stays], sizes[kept], documents.prompts[kept])
     return left, int((too_long & kept).sum()), int((~kept).sum())

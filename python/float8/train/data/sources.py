@@ -15,6 +15,7 @@ from typing import Any
 
 from float8.train.config.document import Document
 from float8.train.config.sections import Dataset
+from float8.train.hub import is_hub_name
 
 # Every tenth topic is kept for validation: whole documents, so that no text is in both splits.
 _VALIDATION_STRIDE = 10
@@ -53,7 +54,7 @@ def find_source(document: Document, section: str, dataset: Dataset) -> Source:
         return Source("Python's documentation", whole, lambda: iter(rows))
     key = f"{section}.path" if dataset.path is not None else f"{section}.path_or_dataset"
     path = Path(dataset.file)
-    if dataset.path is None and not path.exists() and not _looks_local(dataset.file):
+    if dataset.path is None and is_hub_name(dataset.file):
         from float8.train.data.hub import hub_source
 
         return hub_source(document, key, dataset)
@@ -75,14 +76,6 @@ def find_source(document: Document, section: str, dataset: Dataset) -> Source:
             yield from _file_rows(document, key, file)
 
     return Source(str(path), digest.hexdigest(), read)
-
-
-def _looks_local(name: str) -> bool:
-    """Hub names are `name` or `owner/name`, without a data file's ending."""
-    path = Path(name)
-    return path.is_absolute() or name.count("/") > 1 or name.startswith((".", "~")) or (
-        path.suffix in (*_ROW_FILES, ".txt", ".md", ".text")
-    )  # fmt: skip
 
 
 def _python_documentation(split: str | None) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from float8.train.config import targets
@@ -21,16 +22,19 @@ class RowError(ValueError):
 
 @dataclass(frozen=True)
 class Texts:
-    """The rows of a data set as (prompt, completion) pairs.
+    """The rows of a data set as (prompt, completion) pairs, all of which were looked at once.
 
     Attributes:
-        pairs: the prompt is empty where all of a text is to be learned.
+        pairs: reads them once more, so that they need not all be in memory; the prompt is empty
+            where all of a text is to be learned.
+        count: how many there are.
         prompted: whether any prompt is not empty.
         ends: whether a mark of the end belongs after each.
         malformed: how many rows were left out, and the first few of them by name.
     """
 
-    pairs: list[Pair]
+    pairs: Callable[[], Iterator[Pair]]
+    count: int
     prompted: bool
     ends: bool
     malformed: int
@@ -49,25 +53,30 @@ def read_texts(
     source = source or find_source(document, name, dataset)
     hellaswag = targets.DATASET.get(dataset._target_ or "") == "hellaswag"
     meaning = _hellaswag if hellaswag else _own
-    pairs: list[Pair] = []
     problems: list[str] = []
-    malformed = 0
+    count = malformed = 0
+    prompted = completed = False
     for row in source.rows():
         pair, problem = _read(row, meaning)
         if pair is not None:
-            pairs.append(pair)
+            count += 1
+            prompted, completed = prompted or bool(pair[0]), completed or bool(pair[1])
         else:
             malformed += 1
             problems.append(f"{row.where} ({problem})")
             del problems[_SHOWN:]
             if malformed > dataset.max_malformed_rows:
                 raise _too_many(document, name, dataset, malformed, problems)
-        if len(pairs) == dataset.num_samples_limit:
+        if count == dataset.num_samples_limit:
             break
-    if not any(completion for _, completion in pairs):
+    if not completed:
         raise document.error(name, "text to train on", f"none in {source.name}")
-    prompted = any(prompt for prompt, _ in pairs)
-    return Texts(pairs, prompted, not hellaswag, malformed, problems)
+
+    def pairs() -> Iterator[Pair]:
+        good = (pair for row in source.rows() if (pair := _read(row, meaning)[0]) is not None)
+        return islice(good, count)
+
+    return Texts(pairs, count, prompted, not hellaswag, malformed, problems)
 
 
 def _read(row: Row, meaning: Callable[[dict[str, Any]], Pair]) -> tuple[Pair | None, str]:
@@ -119,11 +128,11 @@ def _too_many(
     limit = dataset.max_malformed_rows
     wanted = {
         "hellaswag": "`ctx`, `endings` and `label`",
-        "": "`text`, or `prompt` and `completion`,",
+        "": "`text`, or `prompt` and `completion`",
     }[targets.DATASET.get(dataset._target_ or "", "")]
     allowed = f", or at most {limit} others (max_malformed_rows)" if limit else ""
     return document.error(
         f"{name}.max_malformed_rows" if limit else f"{name}.{dataset.file_key}",
-        f"rows with {wanted}{allowed}; {name}.max_malformed_rows leaves some out",
+        f"rows with {wanted}{allowed} ({name}.max_malformed_rows leaves some out)",
         "; ".join(problems) + (f" and {malformed - _SHOWN} more" if malformed > _SHOWN else ""),
     )

@@ -15,6 +15,7 @@ import torch
 
 from float8.train.config.settings import Settings
 from float8.train.data.packing import Documents
+from float8.train.words import kind_and_line
 
 BYTES = "bytes"
 END_OF_DOCUMENT = 256
@@ -176,13 +177,11 @@ def _from_transformers(settings: Settings, key: str, name: str, own: bool) -> To
             name, auto.from_pretrained(name, trust_remote_code=settings.trust_remote_code)
         )
     except Exception as error:  # transformers and tokenizers raise types of their own
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        what = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
         advice = "; or set dataset.tokenizer" if own else ""
         raise settings.document.error(
             key,
             "a local folder with a tokenizer, or one of the hub where that can be reached" + advice,
-            f"`{name}` ({what})",
+            f"`{name}` ({kind_and_line(error)})",
         ) from error
 
 
