@@ -42,6 +42,10 @@ _OPTIONS = ("nproc_per_node", "nnodes", "on_nan", "picture")
 _COMMANDS = ("train", "plan", "compare", "env")
 
 _FAILURE, _USAGE, _INTERRUPTED = 1, 2, 130
+_ADVICE = {
+    errno.ENOSPC: "; free some space, then go on with --resume",
+    errno.EROFS: "; --output_dir and --checkpoint.checkpoint_dir name other folders",
+}
 
 
 class UsageError(Exception):
@@ -128,18 +132,18 @@ def main(words: Sequence[str] | None = None) -> int:
         status, text = _explain(error)
         if debug:
             traceback.print_exc()
-        _tell(status, text)
+        _tell(status, text, traceback.format_exc() if debug else None)
         return status
     return 0
 
 
-def _tell(status: int, text: str) -> None:
+def _tell(status: int, text: str, trace: str | None) -> None:
     """Prints the error; one of several processes leaves it to the one that started them."""
     from float8.train.processes import launch
     from float8.train.processes.ranks import world_size
 
     if launch.is_worker():
-        launch.leave_error(status, text, traceback.format_exc())
+        launch.leave_error(status, text, status == _USAGE, trace)
     else:
         print(f"float8: {text}", file=sys.stderr)
     if world_size() > 1:
@@ -251,8 +255,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
         return _FAILURE, f"error: {error}"
     if isinstance(error, OSError) and error.strerror:
         where = f": {error.filename}" if error.filename else ""
-        more = "; free some space, then go on with --resume" if error.errno == errno.ENOSPC else ""
-        return _FAILURE, f"error: {error.strerror}{where}{more}"
+        return _FAILURE, f"error: {error.strerror}{where}{_ADVICE.get(error.errno or 0, '')}"
     if isinstance(error, ModuleNotFoundError):
         return _FAILURE, f"error: needs the package {error.name}: pip install 'float8[train]'"
     first = next((line for line in str(error).splitlines() if line.strip()), "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import statistics
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +19,7 @@ import torch
 import float8
 from float8.config import Fp8Config
 from float8.train.checkpoint.export import export
-from float8.train.checkpoint.saver import list_checkpoints, step_of
+from float8.train.checkpoint.saver import list_checkpoints, load_trainer, step_of
 from float8.train.config.settings import Settings
 from float8.train.console import View
 from float8.train.data.loader import load_rows
@@ -27,10 +27,11 @@ from float8.train.data.packing import PackedRows
 from float8.train.device import choose_device
 from float8.train.failures import explained_memory
 from float8.train.folder import check_room, run_folder
+from float8.train.hub import without_hub
 from float8.train.interrupt import StopRequest
-from float8.train.job import Job
+from float8.train.job import Job, check_same_settings
 from float8.train.loop import Run
-from float8.train.metrics import Row, read_metrics
+from float8.train.metrics import read_metrics
 from float8.train.model import (
     build_model,
     check_sizes,
@@ -40,12 +41,12 @@ from float8.train.model import (
 )
 from float8.train.picture import draw_losses
 from float8.train.plan import show_plan
+from float8.train.pretrained import check_weights
 from float8.train.processes.launch import is_launched
 from float8.train.processes.ranks import Ranks, process_group
 from float8.train.processes.shard import make_mesh, shard_model
 from float8.train.processes.weights import fill, skeleton
-
-_FINAL_STEPS = 10  # the final loss is a mean over so many: one step's depends on its batch
+from float8.train.summary import summarize
 
 
 def train_command(settings: Settings, resume: bool, skip_nan: bool = False) -> None:
@@ -66,17 +67,22 @@ def train_command(settings: Settings, resume: bool, skip_nan: bool = False) -> N
 def _train(settings: Settings, resume: bool, skip_nan: bool, ranks: Ranks) -> None:
     view = View(quiet=not ranks.main)
     # Everything that can be wrong is looked at before the first minute of training is spent.
+    if note := without_hub(settings):
+        view.line(note)
+    config = read_model_config(settings)
+    model = meta_model(settings, config)
+    if note := check_weights(settings, model):
+        view.line(note)
     rows, held_out = _load_all_rows(settings, ranks)
     for read in (rows, held_out):
         if read:
             view.line(read.summary)
     if settings.model.trust_remote_code and not settings.trust_remote_code:
         view.line("model.trust_remote_code: no code is run without --trust-remote-code")
-    config = read_model_config(settings)
     check_sizes(settings, config)
     show_plan(settings, config, view)
     device = choose_device(settings, view, ranks.local_rank)
-    parameters = sum(each.numel() for each in meta_model(settings, config).parameters())
+    parameters = sum(each.numel() for each in model.parameters())
     with (
         _folder(settings, resume, view, ranks, parameters) as folder,
         StopRequest(ranks.main and not is_launched()) as stop,
@@ -87,10 +93,11 @@ def _train(settings: Settings, resume: bool, skip_nan: bool, ranks: Ranks) -> No
         for name in names:
             if not (resume and _is_finished(job, name)):
                 _train_one(job, config, name, resume)
+                gc.collect()  # a sharded model is part of cycles; two of them may not fit
         if not ranks.main:
             return
         runs = {name: read_metrics(folder, name) for name in names}
-        _summarize(view, runs)
+        summarize(view, runs)
         picture = folder / "loss.png"
         draw_losses(picture, _title(settings), runs)
         view.line(f"picture {picture}; metrics {folder}/*/metrics.jsonl, {folder}/tensorboard")
@@ -125,8 +132,8 @@ def _folder(
     """The run's folder, which rank 0 makes ready and locks while the others wait."""
     with contextlib.ExitStack() as stack:
         if ranks.main:
-            stack.enter_context(run_folder(settings, resume, view))
             check_room(settings, parameters)
+            stack.enter_context(run_folder(settings, resume, view))
         ranks.agree()
         yield settings.output_dir
 
@@ -157,9 +164,13 @@ def _train_one(job: Job, config: Any, name: str, resume: bool) -> None:
         job.view.line(f"{name}: going on after step {run.step}")
     run.train()
     if settings.checkpoint.save_consolidated:
-        exported = settings.checkpoint_dir / name / "consolidated"
+        exported = _export_folder(settings, name)
         export(model, settings, config, exported, ranks)
         job.view.line(f"{name}: model for from_pretrained in {exported}")
+
+
+def _export_folder(settings: Settings, name: str) -> Path:
+    return settings.checkpoint_dir / name / "consolidated"
 
 
 def _fp8_of(settings: Settings, single: bool) -> Fp8Config:
@@ -179,9 +190,30 @@ def seed_draws(settings: Settings, ranks: Ranks) -> None:
 
 
 def _is_finished(job: Job, name: str) -> bool:
-    checkpoints = list_checkpoints(job.settings.checkpoint_dir / name)
-    done = bool(checkpoints) and step_of(checkpoints[-1]) >= job.total_steps
-    return bool(job.ranks.agree(done))
+    """Whether the run's last checkpoint is of its last step, and its model was exported after it.
+
+    Raises:
+        ConfigError: the checkpoint is of another run than the settings describe.
+    """
+    return bool(job.ranks.agree(job.ranks.main and _nothing_left(job, name)))
+
+
+def _nothing_left(job: Job, name: str) -> bool:
+    newest = list_checkpoints(job.settings.checkpoint_dir / name)[-1:]
+    if not newest or step_of(newest[0]) < job.total_steps:
+        return False
+    check_same_settings(newest[0], load_trainer(newest[0])["settings"], job.settings)
+    exported = _export_folder(job.settings, name)
+    if job.settings.checkpoint.save_consolidated and not _is_newer(exported, newest[0]):
+        return False
+    job.view.line(
+        f"{name}: finished before, after step {step_of(newest[0])}; nothing is left to do"
+    )
+    return True
+
+
+def _is_newer(folder: Path, other: Path) -> bool:
+    return folder.exists() and folder.stat().st_mtime >= other.stat().st_mtime
 
 
 def _describe(job: Job) -> None:
@@ -203,30 +235,3 @@ def _title(settings: Settings) -> str:
     recipe = f"FP8 ({settings.fp8.recipe_name or 'tensorwise'})"
     labels = [recipe if name == "fp8" else "BF16" for name in run_names(settings)]
     return f"{settings.output_dir.name}: {' and '.join(labels)}"
-
-
-def _summarize(view: View, runs: dict[str, list[Row]]) -> None:
-    table, finals = [], []
-    for name, rows in runs.items():
-        steps = [row for row in rows if "loss" in row]
-        if not steps:  # a finished run whose metrics were deleted
-            view.line(f"{name}: no metrics in the run's folder")
-            continue
-        final = statistics.fmean(row["loss"] for row in steps[-_FINAL_STEPS:])
-        checked = [row["validation_loss"] for row in rows if "validation_loss" in row]
-        speed = statistics.median(row["tokens_per_second"] for row in steps)
-        finals.append((final, checked[-1] if checked else None))
-        last = f"{checked[-1]:.4f}" if checked else "-"
-        table.append([name, f"{steps[0]['loss']:.4f}", f"{final:.4f}", last, f"{speed:,.0f}"])
-    if len(finals) == 2:
-        (bf16, bf16_checked), (fp8, fp8_checked) = finals
-        checked_difference = (
-            "-"
-            if bf16_checked is None or fp8_checked is None
-            else f"{fp8_checked - bf16_checked:+.4f}"
-        )
-        table.append(["difference", "", f"{fp8 - bf16:+.4f}", checked_difference, ""])
-    view.table(
-        ["run", "first loss", f"final loss (last {_FINAL_STEPS} steps)", "validation", "tokens/s"],
-        table,
-    )

@@ -11,6 +11,7 @@ from torch import nn
 
 from float8.train.checkpoint.state import unwrapped
 from float8.train.errors import TrainError
+from float8.train.words import some_of
 
 if TYPE_CHECKING:
     from float8.train.config.settings import Settings
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from float8.train.processes.ranks import Ranks
     from float8.train.step import Computation
 
-_NAMED = 3
 _GIB = 2**30
 
 
@@ -31,20 +31,20 @@ def where_not_finite(computation: Computation, batch: list[Batch], ranks: Ranks)
     bad = [name for name, parameter in model.named_parameters() if not _finite(parameter)]
     parts = []
     if weights := _everywhere(bad, ranks):
-        parts.append(f"weights that are not finite: {_some(weights)}")
+        parts.append(f"weights that are not finite: {some_of(weights)}")
     first: list[str] = []
     with torch.no_grad(), _watched(model, first):
         for part in batch:
             computation.loss_sum(part)
     if found := _everywhere(first[:1], ranks):
-        parts.append(f"the first output that is not finite is that of {_some(found)}")
+        parts.append(f"the first output that is not finite is that of {some_of(found)}")
     gradients = [
         name
         for name, parameter in model.named_parameters()
         if parameter.grad is not None and not _finite(parameter.grad)
     ]
     if bad := _everywhere(gradients, ranks):
-        parts.append(f"gradients that are not finite: {_some(bad)}")
+        parts.append(f"gradients that are not finite: {some_of(bad)}")
     return "; ".join(parts) or "each layer's output is finite"
 
 
@@ -74,11 +74,6 @@ def _finite(tensor: torch.Tensor) -> bool:
 def _everywhere(names: list[str], ranks: Ranks) -> list[str]:
     """The names of all ranks, each once."""
     return list(dict.fromkeys(name for part in ranks.gather(names) for name in part))
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 @contextlib.contextmanager

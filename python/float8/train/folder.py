@@ -12,6 +12,7 @@ from pathlib import Path
 from float8.train.config.settings import Settings
 from float8.train.console import View
 from float8.train.errors import TrainError
+from float8.train.words import size_words
 
 _RESULTS = ("bf16", "fp8")
 
@@ -47,7 +48,8 @@ def run_folder(settings: Settings, resume: bool, view: View) -> Iterator[Path]:
 
 
 def check_room(settings: Settings, parameters: int) -> None:
-    """Tries the folder of the checkpoints, before time is spent on what could not be kept.
+    """Tries the folder of the checkpoints, before an earlier run is moved out of the way and time
+    is spent on what could not be kept.
 
     Args:
         settings: where it is, and in which dtype the weights are.
@@ -61,16 +63,21 @@ def check_room(settings: Settings, parameters: int) -> None:
     if not settings.checkpoint.enabled:
         return
     folder = settings.checkpoint_dir
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+    if not folder.is_relative_to(settings.output_dir):
+        folder.mkdir(parents=True, exist_ok=True)
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error
     size = 3 * parameters * (4 if settings.model.torch_dtype == "float32" else 2)
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(place).free
     if free < size:
         raise TrainError(
-            f"a checkpoint takes about {size / 2**30:.1f} GiB, and {folder} has "
-            f"{free / 2**30:.1f} GiB left; free some space, or set --checkpoint.checkpoint_dir, or "
-            "checkpoint.enabled to false"
+            f"a checkpoint takes about {size_words(size)}, and {folder} has {size_words(free)} "
+            "left; free some space, or set --checkpoint.checkpoint_dir, or checkpoint.enabled to "
+            "false"
         )
 
 

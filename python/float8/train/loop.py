@@ -93,7 +93,7 @@ class Run:
                 self.saver.check()
                 last = self.step == job.total_steps
                 if job.validation_rows and (last or due(scheduler.val_every_steps, self.step)):
-                    log.add(self.step, validation_loss=self._validate())
+                    self._validate(log)
                 if last or stop or due(scheduler.ckpt_every_steps, self.step):
                     saved = self._save()
                 if stop and not last:
@@ -174,11 +174,13 @@ class Run:
         self.job.view.line(f"left out {what}")
         self.optimizer.zero_grad(set_to_none=True)
 
-    def _validate(self) -> float:
+    def _validate(self, log: MetricsLog) -> None:
         rows = self.job.validation_rows
         assert rows is not None
         batches = validation_batches(self.job.settings, rows, self.job.ranks)
-        return self.computation.validate(batches)
+        loss = self.computation.validate(batches)
+        log.add(self.step, validation_loss=loss)
+        self.job.view.line(f"{self.name:4}  step {self.step}  validation loss {loss:.4f}")
 
     def _save(self) -> Path | None:
         if not self.job.settings.checkpoint.enabled:

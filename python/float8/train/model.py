@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from float8.train.config import targets
 from float8.train.config.settings import Settings
 from float8.train.config.validate import describe
+from float8.train.hub import looks_local
+from float8.train.pretrained import cannot_be_had, load_pretrained, wants_pretrained
+from float8.train.words import first_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
     from float8.config import CompileConfig
-
-_NAME_KEY = "model.pretrained_model_name_or_path"
 
 
 def read_model_config(settings: Settings) -> PreTrainedConfig:
@@ -38,12 +38,14 @@ def read_model_config(settings: Settings) -> PreTrainedConfig:
     name = settings.model.pretrained_model_name_or_path
     if name is None:
         return _inline_config(settings)
+    if looks_local(name) and not Path(name).is_dir():
+        raise cannot_be_had(settings, "no such folder")
     try:
         config: PreTrainedConfig = AutoConfig.from_pretrained(
             name, trust_remote_code=settings.trust_remote_code
         )
     except (OSError, ValueError) as error:
-        raise _cannot_be_had(settings, error) from error
+        raise cannot_be_had(settings, first_line(error)) from error
     return config
 
 
@@ -72,7 +74,7 @@ def _inline_config(settings: Settings) -> PreTrainedConfig:
         made: PreTrainedConfig = config_class(**values)
     except Exception as error:  # its validators raise types of huggingface_hub's own
         raise document.error(
-            "model.config", f"values that make a {config_class.__name__}", _first_line(error)
+            "model.config", f"values that make a {config_class.__name__}", first_line(error)
         ) from error
     return made
 
@@ -98,31 +100,6 @@ def meta_model(
         return _from_config(settings, config)
 
 
-def wants_pretrained(settings: Settings) -> bool:
-    """Whether the weights come from a folder or the hub, and are not random."""
-    return targets.MODEL[settings.model._target_] == "from_pretrained" and (
-        settings.model.pretrained_model_name_or_path is not None
-    )
-
-
-def pretrained_folder(settings: Settings) -> Path:
-    """The folder that the weights are in, downloaded first where they are on the hub.
-
-    Raises:
-        float8.ConfigError: no such model, or the hub cannot be reached.
-    """
-    name = str(settings.model.pretrained_model_name_or_path)
-    if Path(name).is_dir():
-        return Path(name)
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=["*.safetensors", "*.json"]))
-    except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
-        raise _cannot_be_had(settings, error) from error
-
-
 def build_model(
     settings: Settings, config: PreTrainedConfig, device: torch.device
 ) -> PreTrainedModel:
@@ -136,17 +113,7 @@ def build_model(
     torch.manual_seed(settings.rng.seed)
     dtype = getattr(torch, settings.model.torch_dtype)
     if wants_pretrained(settings):
-        from transformers import AutoModelForCausalLM
-
-        try:
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                str(settings.model.pretrained_model_name_or_path),
-                config=config,
-                dtype=dtype,
-                trust_remote_code=settings.trust_remote_code,
-            )
-        except (OSError, ValueError) as error:
-            raise _cannot_be_had(settings, error) from error
+        model: Any = load_pretrained(settings, config, dtype)
     else:
         # Made in float32 and rounded once, so that the dtype does not change the random numbers.
         model = _from_config(settings, config)
@@ -161,28 +128,17 @@ def cast_parameters(model: nn.Module, dtype: torch.dtype) -> None:
         parameter.data = parameter.data.to(dtype)
 
 
-def _cannot_be_had(settings: Settings, error: Exception) -> Exception:
-    name = settings.model.pretrained_model_name_or_path
-    return settings.document.error(
-        _NAME_KEY,
-        "a local folder with a config.json and the weights, or a model of the hub where that "
-        "can be reached",
-        f"`{name}` ({_first_line(error)})",
-    )
-
-
 def _from_config(settings: Settings, config: PreTrainedConfig) -> PreTrainedModel:
     from transformers import AutoModelForCausalLM
 
     auto: Any = AutoModelForCausalLM  # untyped in transformers
-    config.use_cache = False  # with a cache, packed documents see each other
     try:
         model: PreTrainedModel = auto.from_config(
             config, dtype=torch.float32, trust_remote_code=settings.trust_remote_code
         )
     except (ValueError, TypeError, RuntimeError, KeyError) as error:
         raise settings.document.error(
-            "model", "a causal language model", _first_line(error)
+            "model", "a causal language model", first_line(error)
         ) from error
     return model
 
@@ -213,8 +169,3 @@ def compile_blocks(model: PreTrainedModel, compile_config: CompileConfig) -> int
             backend=compile_config.backend or "inductor",
         )
     return len(blocks)
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -11,6 +11,7 @@ from float8.train import estimate
 from float8.train.config.settings import Settings
 from float8.train.console import View, columns
 from float8.train.estimate import Layout
+from float8.train.hub import without_hub
 from float8.train.model import meta_model, read_model_config
 from float8.train.processes.ranks import check_layout, world_size
 
@@ -65,7 +66,10 @@ def plan_command(settings: Settings, processes: int = 1, nodes: int = 1) -> None
     replicas = settings.distributed.dp_replicate_size or 1
     layout = Layout(processes, nodes, replicas)
     check_layout(settings, layout.world)
-    view, config = View(), read_model_config(settings)
+    view = View()
+    if note := without_hub(settings, data=False):
+        view.line(note)
+    config = read_model_config(settings)
     show_plan(settings, config, view, layout.world)
     show_memory(settings, config, layout, view)
     if settings.fp8.enabled:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import re
 import resource
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -40,8 +43,7 @@ class Meter:
         self.flops_per_token = flops_per_token(model, length)
         self._device, self._world = job.device, job.ranks.world
         self._peak = peak_flops(job.device)
-        if job.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(job.device)
+        reset_peak_memory(job.device)
 
     def values(self, tokens: int, seconds: float) -> dict[str, float]:
         """Tokens/s of all ranks; TFLOP/s and its share of the peak (MFU) of one; peak memory."""
@@ -78,10 +80,24 @@ def peak_flops(device: torch.device) -> float | None:
     return next((peak * 1e12 for part, peak in _PEAKS.items() if part in name), None)
 
 
+def reset_peak_memory(device: torch.device) -> None:
+    """Begins anew: what an earlier run of this process had is not this one's."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    with contextlib.suppress(OSError):  # only Linux has it, and not in every sandbox
+        Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_memory(device: torch.device) -> int:
-    """The most bytes that this process had: of the GPU's memory, else of the host's."""
+    """The most bytes that this process had since then: of the GPU's memory, else of the host's."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    with contextlib.suppress(OSError):
+        found = re.search(rb"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_bytes())
+        if found:
+            return int(found[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

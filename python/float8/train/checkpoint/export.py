@@ -12,6 +12,7 @@ from torch.distributed.tensor import DTensor
 from float8.train.checkpoint.state import model_state
 from float8.train.data.tokenizer import HubTokenizer, load_tokenizer
 from float8.train.model import cast_parameters, meta_model
+from float8.train.pretrained import pretrained_folder, wants_pretrained
 
 if TYPE_CHECKING:
     from float8.train.config.settings import Settings
@@ -32,8 +33,12 @@ def export(model: Any, settings: Settings, config: Any, folder: Path, ranks: Ran
         if ranks.main:
             dtype = torch.bfloat16 if full.is_floating_point() else full.dtype
             whole[name] = full.detach().to("cpu", dtype)
-    if not ranks.main:
-        return
+    if ranks.main:
+        _write(whole, settings, config, folder)
+    ranks.agree()  # the others wait here, where waiting may take long
+
+
+def _write(whole: dict[str, torch.Tensor], settings: Settings, config: Any, folder: Path) -> None:
     from transformers.utils.logging import disable_progress_bar
 
     aside = folder.with_name(f".{folder.name}.tmp")
@@ -47,5 +52,9 @@ def export(model: Any, settings: Settings, config: Any, folder: Path, ranks: Ran
     tokenizer = load_tokenizer(settings)
     if isinstance(tokenizer, HubTokenizer):
         tokenizer.save(aside)
+    if wants_pretrained(settings):  # how it is to be sampled from is not changed by training
+        generation = pretrained_folder(settings) / "generation_config.json"
+        if generation.exists():
+            shutil.copyfile(generation, aside / generation.name)
     shutil.rmtree(folder, ignore_errors=True)
     aside.rename(folder)

@@ -150,4 +150,4 @@ class _Reader(FileSystemReader):
 
 
 # In one process this is what is meant, and DCP says so each time.
-warnings.filterwarnings("ignore", message=".*assuming the intent is to save in a single process.*")
+warnings.filterwarnings("ignore", message=".*assuming the intent is to (save|load) in a single.*")

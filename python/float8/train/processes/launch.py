@@ -174,16 +174,22 @@ def is_worker() -> bool:
     return _ERROR_FILE in os.environ
 
 
-def leave_error(status: int, text: str, trace: str) -> None:
-    """Writes the error where the agent looks for it, in its format and with our words beside."""
+def leave_error(status: int, text: str, everywhere: bool, trace: str | None) -> None:
+    """Writes the error where the agent looks for it, in its format and with our words beside.
+
+    Args:
+        status: the exit status.
+        text: one line.
+        everywhere: whether each rank has the same error, so that which one it was says nothing.
+        trace: torchrun shows it in place of the line.
+    """
     rank = os.environ.get("RANK", "0")
-    text = text if rank == "0" else text.replace("error: ", f"error on rank {rank}: ", 1)
+    if rank != "0" and not everywhere:
+        text = text.replace("error: ", f"error on rank {rank}: ", 1)
     now = time.time()
+    more = {"timestamp": str(int(now))} | ({"py_callstack": trace} if trace else {})
     kept = {
-        "message": {
-            "message": text,
-            "extraInfo": {"py_callstack": trace, "timestamp": str(int(now))},
-        },
+        "message": {"message": text, "extraInfo": more},
         "float8": {"text": text, "status": status, "time": now},
     }
     with open(os.environ[_ERROR_FILE], "w", encoding="utf-8") as file:

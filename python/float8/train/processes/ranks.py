@@ -18,6 +18,10 @@ from float8.train.processes.slurm import slurm_variables
 if TYPE_CHECKING:
     from float8.train.config.settings import Settings
 
+# How long ranks wait for one of them that downloads, tokenizes, makes or writes a whole model.
+# `dist_env.timeout_minutes` is of the steps, in which all of them do the same.
+_PATIENCE = timedelta(days=1)
+
 
 @dataclass(frozen=True)
 class Ranks:
@@ -27,8 +31,8 @@ class Ranks:
         rank: 0 .. world - 1. Rank 0 prints, and decides what must be decided once.
         world: how many processes train together.
         local_rank: the index on this machine, which chooses the GPU.
-        background: the processes again, for what a thread says while the step goes on: two users
-            of one group would mix up their messages.
+        background: the processes again, for what a thread says while the step goes on (two users
+            of one group would mix up their messages), and for waits that may take long.
     """
 
     rank: int = 0
@@ -124,7 +128,7 @@ def process_group(settings: Settings) -> Iterator[Ranks]:
     if backend == "nccl":
         torch.cuda.set_device(local_rank)
     distributed.init_process_group(backend, **options)
-    background = distributed.new_group(backend="gloo", **options)
+    background = distributed.new_group(backend="gloo", timeout=_PATIENCE)
     yield Ranks(distributed.get_rank(), world, local_rank, background)
     # Not after an error: the others may be gone, and then this would wait for them.
     distributed.destroy_process_group()

@@ -7,7 +7,6 @@ and hands the slices out one parameter after the other.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,20 +18,12 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 
 from float8.train.checkpoint.state import model_state, unwrapped
-from float8.train.model import (
-    build_model,
-    cast_parameters,
-    meta_model,
-    pretrained_folder,
-    wants_pretrained,
-)
+from float8.train.model import build_model, cast_parameters, meta_model
+from float8.train.pretrained import check_weights, files_of, pretrained_folder, wants_pretrained
 
 if TYPE_CHECKING:
     from float8.train.config.settings import Settings
     from float8.train.processes.ranks import Ranks
-
-_INDEX = "model.safetensors.index.json"
-_SINGLE = "model.safetensors"
 
 
 def skeleton(settings: Settings, config: Any) -> Any:
@@ -73,7 +64,8 @@ def fill(model: Any, settings: Settings, config: Any, ranks: Ranks, device: torc
     model._apply(lambda t: torch.empty_like(t, device=device) if t.is_meta else t.to(device))
     if wants_pretrained(settings):
         folder = _shared_folder(settings, ranks)
-        files = _files_of(folder)
+        check_weights(settings, model, folder)
+        files = files_of(folder)
         if files is not None and model_state(model).keys() <= files.keys():
             _read_slices(model, folder, files)
             return
@@ -87,19 +79,6 @@ def _shared_folder(settings: Settings, ranks: Ranks) -> Path:
     return folder or pretrained_folder(settings)
 
 
-def _files_of(folder: Path) -> dict[str, str] | None:
-    """Tensor name -> file name, or None where there are no safetensors files."""
-    if (folder / _INDEX).exists():
-        mapping: dict[str, str] = json.loads((folder / _INDEX).read_text())["weight_map"]
-        return mapping
-    if not (folder / _SINGLE).exists():
-        return None
-    from safetensors import safe_open
-
-    with safe_open(folder / _SINGLE, "pt") as file:
-        return dict.fromkeys(file.keys(), _SINGLE)
-
-
 def _read_slices(model: nn.Module, folder: Path, files: dict[str, str]) -> None:
     from safetensors import safe_open
 
@@ -108,7 +87,7 @@ def _read_slices(model: nn.Module, folder: Path, files: dict[str, str]) -> None:
     for name in wanted:
         by_file.setdefault(files[name], []).append(name)
     for file_name, names in by_file.items():
-        with safe_open(folder / Path(file_name).name, "pt") as file:
+        with safe_open(folder / file_name, "pt") as file:
             for name in names:
                 _copy(wanted[name], file.get_slice(name))
 
@@ -131,6 +110,7 @@ def _hand_out(
     whole: dict[str, torch.Tensor] = {}
     if ranks.main:
         whole = build_model(settings, config, torch.device("cpu")).state_dict()
+    ranks.agree()  # the others wait here, where waiting may take long
     for name, target in model_state(model).items():
         source = whole.get(name)
         full = torch.empty(target.shape, dtype=target.dtype, device=device)
