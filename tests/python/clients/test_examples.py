@@ -35,22 +35,27 @@ def learned(model, dataset):
 
 @pytest.fixture
 def training_arguments(monkeypatch):
-    """Changes what the example asks of the Trainer."""
+    """Changes what the example asks of the Trainer, and remembers it."""
     original = transformers.TrainingArguments
+    asked = {}
 
     def change(**changes):
-        monkeypatch.setattr(
-            transformers, "TrainingArguments", lambda **given: original(**{**given, **changes})
-        )
+        def arguments(**given):
+            asked.update(given)
+            return original(**{**given, **changes})
+
+        monkeypatch.setattr(transformers, "TrainingArguments", arguments)
+        return asked
 
     return change
 
 
 def test_transformers(run_example, model, learned, training_arguments):
-    training_arguments(torch_compile_backend="aot_eager")  # Inductor takes a minute
+    asked = training_arguments(torch_compile_backend="aot_eager")  # Inductor takes a minute
     frames = torch._dynamo.utils.counters["frames"]
     frames.clear()
     names = run_example("transformers")
+    assert asked["torch_compile"]
     assert frames["ok"] > 0  # it was compiled
     assert len(converted(model)) == PROJECTIONS
     assert not isinstance(model.lm_head, float8.Float8Linear)
@@ -83,7 +88,9 @@ def test_a_trainers_checkpoint_goes_on(run_example, model, tmp_path, training_ar
 
 def test_accelerate(run_example, model, learned):
     with counted_ops() as counts:
-        run_example("accelerate")
+        names = run_example("accelerate")
+    state = names["optimizer"].state[model.lm_head.weight]
+    assert state["step"] == 4  # of eight microbatches
     assert len(converted(model)) == PROJECTIONS + 1
     assert counts["float8::scaled_mm"] == 8 * (PROJECTIONS + 1) * 3
     learned()
