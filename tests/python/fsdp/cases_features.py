@@ -249,3 +249,4 @@ def layers_that_share_a_weight(mesh):
     assert found == expected
     assert_same_parameters(model, alone)
     assert counter.calls["allreduce_"] == 1 + 3  # the first gather, then each precompute
+    assert counter.bytes["allreduce_"] == 4 * (1 + 3)  # one weight

@@ -8,6 +8,7 @@ from ranks import (
     GATHERED,
     PLAIN,
     Block,
+    CollectiveCounter,
     batches,
     case,
     convert,
@@ -231,7 +232,12 @@ def weights_on_several_meshes(mesh):
         model = convert(make_model(3), config)
         for i, block in enumerate(model):
             fully_shard(block, mesh=mesh_of(1) if i == 1 else mesh)
-        return train(model, adamw(model), batches(3), precompute=precompute)
+        losses = train(model, adamw(model), batches(3), precompute=precompute)
+        with CollectiveCounter() as counter:
+            model(batches(1)[0])
+        known = precompute or config is not GATHERED
+        assert counter.calls["allreduce_"] == (0 if known else 3 * 2 + 1)
+        return losses
 
     for precompute in (False, True):
         assert_same_losses(lambda config, precompute=precompute: run(config, precompute))
