@@ -48,7 +48,9 @@ def main(folder, names):
         seconds = time.perf_counter() - start
         if os.environ.get("FLOAT8_TEST_TIMES") and dist.get_rank() == 0:
             print(f"{seconds:6.2f} s  {name}", flush=True)
-        Path(folder, f"{dist.get_rank()}.json").write_text(json.dumps(results))
+        said = Path(folder, f"{dist.get_rank()}.json")
+        said.with_suffix(".new").write_text(json.dumps(results))
+        said.with_suffix(".new").replace(said)  # torchrun ends ranks at any moment
         failed = torch.tensor([bool(results[name])], dtype=torch.int32)
         dist.all_reduce(failed, dist.ReduceOp.MAX)  # also: leftover ranks wait here
     dist.destroy_process_group()
