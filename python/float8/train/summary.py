@@ -23,9 +23,7 @@ def summarize(view: View, runs: dict[str, list[Row]]) -> None:
     for name, steps in curves.items():
         skipped = sum("skipped" in row for row in runs[name])
         if skipped:
-            view.line(
-                f"{name}: {skipped} steps were left out: their loss or gradient was not finite"
-            )
+            view.line(f"{name}: steps left out, since something was not finite: {skipped}")
         if not steps:  # a finished run whose metrics were deleted
             view.line(f"{name}: no metrics in the run's folder")
             continue

@@ -79,6 +79,12 @@ def config(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """The folder that this configuration writes to."""
+    return tmp_path / "run"
+
+
+@pytest.fixture
 def cli(capfd: pytest.CaptureFixture[str]) -> Callable[..., Result]:
     """Calls `float8 ...` in this process and returns its status and what it printed."""
 

@@ -68,6 +68,7 @@ def test_on_nan_continue_leaves_the_step_out(cli, config, tmp_path, monkeypatch)
     result = cli("train", config, *WORDS, "--on-nan", "continue")
     assert result.status == 0, result.err
     assert "left out step 2 of the fp8 run: loss nan" in result.out
+    assert "fp8: steps left out, since something was not finite: 1\n" in result.out
     run = tmp_path / "run"
     rows = [json.loads(line) for line in (run / "fp8" / "metrics.jsonl").open()]
     assert [row["step"] for row in rows if "loss" in row] == [1, 3, 4, 5, 6]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import types
 
@@ -43,22 +44,47 @@ def test_a_disk_without_room_is_found_before_training(cli, config, tmp_path, mon
         free = 1000
 
     monkeypatch.setattr(folder.shutil, "disk_usage", lambda _: Usage)
+    earlier = tmp_path / "run" / "bf16"
+    earlier.mkdir(parents=True)
     result = cli("train", config, *WORDS)
     assert result.status == 1
-    assert "a checkpoint takes about" in result.err
+    # Three times 25,280 values in BF16.
+    assert "a checkpoint takes about 0.1 MiB, and " in result.err
+    assert "has 1.0 KiB left; free some space" in result.err
     assert "checkpoint.enabled" in result.err
-    assert not (tmp_path / "run" / "bf16").exists()
+    assert earlier.exists(), "moved for a run that could not begin"
     assert cli("train", config, *WORDS, "--checkpoint.enabled", "false").status == 0
 
 
 def test_a_checkpoint_folder_that_cannot_be_written_is_found_before_training(cli, config, tmp_path):
     if not os.path.isdir("/proc/self"):
         pytest.skip("needs /proc: a folder that not even root can write")
+    earlier = tmp_path / "run" / "bf16"
+    earlier.mkdir(parents=True)
     result = cli("train", config, *WORDS, "--checkpoint.checkpoint_dir", "/proc/self/here")
     assert result.status == 1
     assert "/proc/self/here" in result.err
     assert result.err.count("\n") == 1
-    assert not (tmp_path / "run" / "bf16").exists()
+    assert earlier.exists(), "moved for a run that could not begin"
+
+
+@pytest.mark.parametrize("key", ["output_dir", "checkpoint.checkpoint_dir"])
+def test_a_disk_that_is_read_only_is_found_before_training(cli, config, tmp_path, key):
+    disk, earlier = tmp_path / "disk", tmp_path / "run" / "bf16"
+    disk.mkdir()
+    earlier.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "ro", "none", str(disk)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a disk")
+    try:
+        result = cli("train", config, *WORDS, f"--{key}", disk / "run")
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    assert result.status == 1
+    assert f"Read-only file system: {disk}/run" in result.err
+    assert "--output_dir" in result.err
+    assert result.err.count("\n") == 1
+    assert earlier.exists(), "moved for a run that could not begin"
 
 
 def test_code_of_a_model_runs_only_when_both_say_so(config):
