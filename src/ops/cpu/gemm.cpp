@@ -54,43 +54,35 @@ at::Tensor decode_bfloat16(const Operand& a) {
   return result;
 }
 
-at::Tensor decode_panels(const Operand& b) {
-  at::Tensor result = buffer(b.rows, b.k, at::kBFloat16);
-  auto* out = static_cast<std::uint16_t*>(result.mutable_data_ptr());
-  const auto decode = loops().decode_panel[index_of(b.format)];
-  at::parallel_for(0, tiles_of(b.rows, kPanel), grain(kPanel * b.k),
-                   [&](std::int64_t begin, std::int64_t end) {
-                     for (std::int64_t panel = begin; panel < end; ++panel) {
-                       const std::int64_t first = panel * kPanel;
-                       decode(b.data + first * b.k, b.k, std::min(kPanel, b.rows - first), b.k,
-                              out + first * b.k);
-                     }
-                   });
-  return result;
-}
-
+// b is decoded a panel at a time, by each thread that multiplies with it: all of a weight in
+// bfloat16 would be twice the FP8 copy's size, written and read once more.
 void gemm_bfloat16(const Operand& a, const Operand& b, RowSink& sink) {
   const at::Tensor a_values = decode_bfloat16(a);
-  const at::Tensor b_values = decode_panels(b);
   const auto* a_data = a_values.const_data_ptr<c10::BFloat16>();
-  const auto* b_data = b_values.const_data_ptr<c10::BFloat16>();
   const std::int64_t k = a.k;
-  const std::int64_t panels = tiles_of(b.rows, kPanel);
-  const std::int64_t tiles = tiles_of(a.rows, kTileRows) * panels;
+  const at::Tensor panels = buffer(at::get_num_threads(), kPanel * k, at::kBFloat16);
+  auto* panels_data = panels.mutable_data_ptr<c10::BFloat16>();
+  const auto decode = loops().decode_panel[index_of(b.format)];
+  const std::int64_t row_tiles = tiles_of(a.rows, kTileRows);
+  const std::int64_t tiles = row_tiles * tiles_of(b.rows, kPanel);
   at::parallel_for(0, tiles, grain(kTileRows * kPanel), [&](std::int64_t begin, std::int64_t end) {
     alignas(64) float acc[kTileRows * kPanel];
+    auto* panel = panels_data + at::get_thread_num() * kPanel * k;
     for (std::int64_t tile = begin; tile < end; ++tile) {
-      const std::int64_t row = tile / panels * kTileRows;
-      const std::int64_t column = tile % panels * kPanel;
+      const std::int64_t row = tile % row_tiles * kTileRows;
+      const std::int64_t column = tile / row_tiles * kPanel;
       const std::int64_t m = std::min(kTileRows, a.rows - row);
       const std::int64_t n = std::min(kPanel, b.rows - column);
+      if (row == 0 || tile == begin) {
+        decode(b.data + column * k, k, n, k,
+               static_cast<std::uint16_t*>(static_cast<void*>(panel)));
+      }
       if (k == 0) {
         std::memset(acc, 0, sizeof(acc));
       }
       for (std::int64_t depth = 0; depth < k; depth += kTileDepth) {
         blas::brgemm(m, n, std::min(kTileDepth, k - depth), k, n, n, /*add_C=*/depth > 0,
-                     a_data + row * k + depth, b_data + column * k + depth * n, acc,
-                     /*is_vnni=*/true);
+                     a_data + row * k + depth, panel + depth * n, acc, /*is_vnni=*/true);
       }
       for (std::int64_t r = 0; r < m; ++r) {
         sink.store(row + r, column, n, acc + r * n);
