@@ -36,7 +36,8 @@ def train(folder: Path, recipe: str, seed: int, *words: object) -> Path:
 
 def main() -> None:
     """Trains all, compares them, and keeps the picture beside the results."""
-    from float8.train.compare import judge, read_runs, up_to_common_step
+    from float8.train.compare import judge
+    from float8.train.curves import read_runs, up_to_common_step
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 43, 44])

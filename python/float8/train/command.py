@@ -34,7 +34,6 @@ from float8.train.loop import Run
 from float8.train.metrics import read_metrics
 from float8.train.model import (
     build_model,
-    check_sizes,
     compile_blocks,
     meta_model,
     read_model_config,
@@ -79,7 +78,6 @@ def _train(settings: Settings, resume: bool, skip_nan: bool, ranks: Ranks) -> No
             view.line(read.summary)
     if settings.model.trust_remote_code and not settings.trust_remote_code:
         view.line("model.trust_remote_code: no code is run without --trust-remote-code")
-    check_sizes(settings, config)
     show_plan(settings, config, view)
     device = choose_device(settings, view, ranks.local_rank)
     parameters = sum(each.numel() for each in model.parameters())

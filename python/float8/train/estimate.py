@@ -1,30 +1,23 @@
 """What a configuration holds in memory and sends, per rank, from shapes alone.
 
-Weights, gradients, optimizer state and messages are arithmetic on the parameters' shapes. What the
-forward pass keeps for the backward pass is not: a forward pass runs on fake tensors (shapes without
-data), and what autograd saves is counted. The allocator's fragments, the products' workspaces and
-what a compiler fuses away are not in it.
+Weights, gradients, optimizer state and messages are arithmetic on the parameters' shapes; saved.py
+counts what the forward pass keeps. Not in it: the allocator's fragments, the products' workspaces.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.nn import functional
-from torch.utils._python_dispatch import TorchDispatchMode
 
-import float8
 from float8.float8_linear import Float8Linear
 from float8.train.config.settings import Settings
 from float8.train.optim import state_bytes
+from float8.train.saved import Saved, saved_by
 
-_FP8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 _REDUCE_BYTES = 4  # gradients are reduced in float32
 
 
@@ -91,36 +84,6 @@ class Unit:
         return _REDUCE_BYTES * shards * sum(p.shard_numel(shards) for p in self.parameters)
 
 
-class _SharedCopies(TorchDispatchMode):
-    """Layers that read one input share its FP8 copies; on fake tensors they would not."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._made: dict[Any, Any] = {}
-        self._inputs: list[Any] = []  # alive, so that an address stays its own
-
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func not in (torch.ops.float8.quantize.default, torch.ops.float8.quantize_pair.default):
-            return func(*args, **(kwargs or {}))
-        x, storage = args[0], args[0].untyped_storage()
-        key = (func, storage._cdata, x._version, str((x.shape, *args[1:], kwargs)))
-        if key not in self._made:
-            self._inputs.append(storage)
-            self._made[key] = func(*args, **(kwargs or {}))
-        return self._made[key]
-
-
-@dataclass(frozen=True)
-class Saved:
-    """What the forward pass keeps for the backward pass, in bytes."""
-
-    activations: int
-    fp8_copies: int
-    loss: int
-
-
 def units_of(settings: Settings, model: Any, fp8_all_gather: bool) -> list[Unit]:
     """The units of a model on meta, converted or not.
 
@@ -149,53 +112,6 @@ def units_of(settings: Settings, model: Any, fp8_all_gather: bool) -> list[Unit]
         if type(module).__name__ in kinds
     ]
     return [*units, Unit("the rest", tuple(parameters(model, "")), root=True)]
-
-
-def saved_by(settings: Settings, config: Any, layout: Layout, fp8: bool) -> Saved:
-    """Runs a local batch's forward pass on fake tensors and counts what autograd saves.
-
-    Attention is torch's fused one, which does not keep the scores.
-    """
-    from transformers import AutoModelForCausalLM
-
-    master, sharded = settings.model.torch_dtype == "float32", layout.shards > 1
-    seen: dict[int, int] = {}
-    kinds: dict[int, bool] = {}
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        if storage._cdata not in parameters:
-            kept.append(storage)  # alive, so that its address stays its own
-            seen[storage._cdata] = storage.nbytes()
-            kinds[storage._cdata] = tensor.dtype in _FP8
-        return tensor
-
-    kept: list[Any] = []
-    with ExitStack() as stack:
-        stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
-        # FSDP2 gathers float32 weights as BF16; one process casts them by autocast.
-        dtype = torch.float32 if master and not sharded else torch.bfloat16
-        auto: Any = AutoModelForCausalLM  # untyped in transformers
-        model = auto.from_config(config, dtype=dtype, trust_remote_code=False).train()
-        if fp8:
-            float8.plan_conversion(model, config=_emulated(settings, sharded)).apply()
-        parameters = {p.untyped_storage()._cdata for p in model.parameters()}
-        batch = settings.step_scheduler.local_batch_size
-        length = settings.packed_sequence.packed_sequence_size
-        tokens = torch.zeros(batch, length, dtype=torch.long)
-        stack.enter_context(_SharedCopies())
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            mixed = torch.autocast("cpu", torch.bfloat16, enabled=master and not sharded)
-            with mixed:
-                # As the loop calls it: position ids of packed documents make a mask.
-                logits = model(input_ids=tokens, position_ids=tokens, use_cache=False).logits
-            before = sum(seen.values())
-            loss = functional.cross_entropy(
-                logits.float().flatten(0, 1), tokens.flatten(), reduction="sum"
-            )
-        total, copies = sum(seen.values()), sum(size for key, size in seen.items() if kinds[key])
-        del loss
-    return Saved(activations=before - copies, fp8_copies=copies, loss=total - before)
 
 
 @dataclass(frozen=True)
@@ -228,9 +144,9 @@ class Memory:
 
 
 def memory_of(
-    settings: Settings, config: Any, units: list[Unit], layout: Layout, fp8: bool
+    settings: Settings, config: Any, units: list[Unit], layout: Layout, length: int, fp8: bool
 ) -> Memory:
-    """The memory of one rank.
+    """The memory of one rank, with rows of `length` tokens.
 
     `gathered` is, for shards, the root unit (whole from the forward pass to the backward pass), two
     blocks (one computes while the next one arrives), and a block's gradients in float32 before
@@ -251,7 +167,7 @@ def memory_of(
         gradients=weights,
         optimizer=int(weights * state_bytes(settings.optimizer, _dtype(settings))),
         gathered=gathered,
-        saved=saved_by(settings, config, layout, fp8),
+        saved=saved_by(settings, config, length, shards > 1, fp8),
     )
 
 
@@ -300,16 +216,3 @@ def _reductions(settings: Settings, layout: Layout) -> int:
 def _dtype(settings: Settings) -> torch.dtype:
     dtype: torch.dtype = getattr(torch, settings.model.torch_dtype)
     return dtype
-
-
-def _emulated(settings: Settings, sharded: bool) -> Any:
-    """The recipe on fake CPU tensors; a sharded weight's copy is never kept (float8.fsdp)."""
-    return replace(
-        settings.fp8,
-        emulate=True,
-        enable_fsdp_float8_all_gather=False,
-        precompute_float8_dynamic_scale_for_fsdp=False,
-        force_recompute_fp8_weight_in_bwd=(
-            settings.fp8.force_recompute_fp8_weight_in_bwd or sharded
-        ),
-    )

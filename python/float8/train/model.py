@@ -79,17 +79,28 @@ def _inline_config(settings: Settings) -> PreTrainedConfig:
     return made
 
 
-def check_sizes(settings: Settings, config: PreTrainedConfig) -> None:
-    """Raises ConfigError where rows do not fit the model."""
-    document = settings.document
-    positions = getattr(config, "max_position_embeddings", None)
-    length = settings.packed_sequence.packed_sequence_size
-    if positions is not None and length > positions:
+def longest_row(settings: Settings, config: PreTrainedConfig, name: str = "dataset") -> int:
+    """The most tokens of a row: of a packed one, else what the data set or the model allows.
+
+    Args:
+        settings: how rows are made.
+        config: transformers' configuration of the model.
+        name: the section of the data set.
+
+    Raises:
+        float8.ConfigError: rows do not fit the model.
+    """
+    document, dataset = settings.document, getattr(settings, name)
+    packed = settings.packed_sequence.packed_sequence_size
+    positions: int = getattr(config, "max_position_embeddings", None) or 0
+    longest: int = packed or dataset.seq_length or positions
+    if positions and longest > positions:
         raise document.error(
-            "packed_sequence.packed_sequence_size",
+            "packed_sequence.packed_sequence_size" if packed else f"{name}.seq_length",
             f"at most the model's max_position_embeddings ({positions})",
-            describe(length),
+            describe(longest),
         )
+    return longest
 
 
 def meta_model(

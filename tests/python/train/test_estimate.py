@@ -47,7 +47,7 @@ def test_one_process_holds_what_was_predicted(config, recipe, dtype):
     if recipe:
         model = float8.convert_to_float8_training(model, config=settings.fp8)
     units = estimate.units_of(settings, model, fp8_all_gather=False)
-    predicted = estimate.memory_of(settings, model_config, units, Layout(1), fp8=bool(recipe))
+    predicted = estimate.memory_of(settings, model_config, units, Layout(1), 32, fp8=bool(recipe))
 
     saved: dict[int, torch.UntypedStorage] = {}
     fp8 = set()
@@ -150,6 +150,43 @@ def test_an_fp8_all_gather_sends_half_of_a_converted_weight(config):
     weights = sum(p.numel for p in plain[0].parameters if "proj" in p.name)
     assert plain[0].gathered(1) - fp8[0].gathered(1) == weights
     assert plain[-1].gathered(1) == fp8[-1].gathered(1)
+
+
+def test_what_is_gathered_for_a_pass(config, monkeypatch):
+    """The root, two blocks, and the largest unit's gradients in float32; all, where they wait."""
+    nothing = estimate.Saved(0, 0, 0)
+    monkeypatch.setattr(estimate, "saved_by", lambda *_: nothing)
+    parts = {"small": 6, "large": 10, "the rest": 8}
+    units = [
+        Unit(name, (estimate.Parameter("w", (rows, 3), stored=2, sent=2),), name == "the rest")
+        for name, rows in parts.items()
+    ]
+
+    def gathered(deferred, world):
+        settings = settings_of(
+            config,
+            step_scheduler__global_batch_size="16",
+            distributed__defer_fsdp_grad_sync=deferred,
+        )
+        return estimate.memory_of(settings, None, units, Layout(world), 32, False).gathered
+
+    # Rows on 4 ranks: 2, 3 and 2 each. 2 microbatches a step.
+    weights = 2 * 3 * 4 * 2 + 2 * (2 * 3 * 4 * 3)
+    assert gathered("false", 4) == weights + 4 * 3 * 4 * 3
+    assert gathered("true", 4) == weights + 4 * 3 * 4 * (2 + 3 + 2)
+    assert gathered("true", 8) == gathered("false", 8)  # one microbatch: nothing waits
+    assert gathered("true", 1) == 0
+
+
+def test_a_sharded_weights_fp8_copy_is_not_kept(config):
+    def copies(recompute, sharded):
+        settings = settings_of(config, fp8__force_recompute_fp8_weight_in_bwd=recompute)
+        return estimate.saved_by(settings, read_model_config(settings), 32, sharded, True)
+
+    kept, made_again = copies("false", False).fp8_copies, copies("true", False).fp8_copies
+    weights = 4 * 32 * 32 + 3 * 32 * 48  # the layers that are converted, at a byte a value
+    assert weights <= kept - made_again <= weights + 7 * 8  # and their scales
+    assert copies("false", True).fp8_copies == copies("true", True).fp8_copies == made_again
 
 
 def test_traffic_of_a_step(config):

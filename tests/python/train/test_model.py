@@ -13,8 +13,8 @@ from float8.train.job import Job, count_steps
 from float8.train.loop import Run
 from float8.train.model import (
     build_model,
-    check_sizes,
     compile_blocks,
+    longest_row,
     meta_model,
     read_model_config,
 )
@@ -59,7 +59,7 @@ def test_a_wrong_model_is_a_configuration_error(config, key, value, said):
 
     def make():
         model_config = read_model_config(settings)
-        check_sizes(settings, model_config)
+        longest_row(settings, model_config)
         meta_model(settings, model_config)
 
     with pytest.raises(float8.ConfigError) as caught:

@@ -14,13 +14,12 @@ from torch.utils.data import Sampler
 
 from float8.train.config.sections import Dataset
 from float8.train.config.settings import Settings
-from float8.train.config.validate import describe
 from float8.train.data.pack_cache import cached_rows
 from float8.train.data.packing import IGNORED, Batch, Documents, PackedRows, cut, lay_out
 from float8.train.data.sources import find_source
 from float8.train.data.text import Texts, read_texts
 from float8.train.data.tokenizer import BYTES, Tokenizer, check_vocabulary, load_tokenizer
-from float8.train.model import read_model_config
+from float8.train.model import longest_row, read_model_config
 from float8.train.processes.ranks import Ranks
 
 _TEXTS_AT_A_TIME = 4096
@@ -87,14 +86,7 @@ def load_rows(settings: Settings, name: str) -> PackedRows:
     if name == "validation_dataset":
         collate = settings.validation_dataloader.collate_fn
     length = packing.packed_sequence_size
-    positions: int = getattr(config, "max_position_embeddings", None) or 0
-    longest = length or dataset.seq_length or positions
-    if positions and longest > positions:
-        raise document.error(
-            "packed_sequence.packed_sequence_size" if length else f"{name}.seq_length",
-            f"at most the model's max_position_embeddings ({positions})",
-            describe(longest),
-        )
+    longest = longest_row(settings, config, name)
 
     def make() -> PackedRows:
         texts = read_texts(document, name, dataset, source)
