@@ -36,10 +36,12 @@ bool is_complete(const Copies& copies, const CopiesWanted& wanted);
 Copies make_copies(const at::Tensor& x, const CopiesWanted& wanted, Copies found = {});
 
 /// The copies of a layer's input [..., K]. Layers that are called one after another with the same
-/// input (q, k, v; gate, up) share what the first of them made. `weight` tells the layers apart:
-/// one that comes again starts anew, so that no copy lives longer than one round of them.
+/// input (q, k, v; gate, up) share what the first of them made, where a backward pass will follow:
+/// until then nobody may write to the input unseen, since autograd would compute from it too.
+/// Without one, programs may refill it by address (NumPy, collectives). `weight` tells the layers
+/// apart: one that comes again starts anew, so that no copy lives longer than one round of them.
 Copies shared_input_copies(const at::Tensor& input, const at::Tensor& weight,
-                           const CopiesWanted& wanted);
+                           const CopiesWanted& wanted, bool backward_follows);
 
 /// Frees the copies that wait for another layer with the same input.
 void forget_shared_input(c10::Device device);

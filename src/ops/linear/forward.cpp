@@ -24,7 +24,8 @@ LinearForward linear_forward(const at::Tensor& input, const at::Tensor& weight,
       .power_of_two = recipe.power_of_two,
       .straight = block_if(true, output_gemm, &GemmScaling::b),
       .transposed = block_if(keep_weight_copy, grad_input_gemm, &GemmScaling::b)};
-  const Copies x_copies = shared_input_copies(input, weight, x_wanted);
+  const Copies x_copies = shared_input_copies(
+      input, weight, x_wanted, /*backward_follows=*/needs.grad_input || needs.grad_weight);
   const Copies w_copies =
       recipe.recompute_weight ? make_copies(weight, w_wanted) : weight_copies(weight, w_wanted);
 

@@ -34,9 +34,9 @@ LastInput& last_input(c10::Device device) {
 }  // namespace
 
 Copies shared_input_copies(const at::Tensor& input, const at::Tensor& weight,
-                           const CopiesWanted& wanted) {
+                           const CopiesWanted& wanted, bool backward_follows) {
   const auto rows = [&] { return input.reshape_symint({-1, weight.sym_size(1)}); };
-  if (!(wanted.straight || wanted.transposed) || !can_keep_copies_of(input)) {
+  if (!backward_follows || !(wanted.straight || wanted.transposed) || !can_keep_copies_of(input)) {
     return make_copies(rows(), wanted);
   }
   LastInput& last = last_input(input.device());

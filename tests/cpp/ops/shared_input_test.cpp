@@ -143,14 +143,15 @@ TEST_P(SharedInput, AnotherCastOfTheInputIsMade) {
 }
 
 TEST_P(SharedInput, AFrozenLayerLeavesTheTransposedCopyToTheNext) {
-  const at::Tensor x = random({20, 64});
+  const at::Tensor x = random({20, 64}).requires_grad_();
   const at::Tensor frozen = weight().detach();
   const Calls calls;
   run(x, frozen);
-  EXPECT_EQ(calls["float8::quantize"], 2);
+  EXPECT_EQ(calls["float8::quantize"], 1) << "x";
+  EXPECT_EQ(calls["float8::quantize_pair"], 1) << "the weight, whose transpose gives x's gradient";
   run(x, weight());
-  EXPECT_EQ(calls["float8::quantize"], 3 + 1) << "the transposed x alone, and the weight";
-  EXPECT_EQ(calls["float8::quantize_pair"], 0);
+  EXPECT_EQ(calls["float8::quantize"], 2) << "the transposed x alone";
+  EXPECT_EQ(calls["float8::quantize_pair"], 2) << "the weight";
 }
 
 TEST_P(SharedInput, NothingIsKeptOfInferenceMode) {
@@ -163,6 +164,22 @@ TEST_P(SharedInput, NothingIsKeptOfInferenceMode) {
   const Calls calls;
   run(x, weight());
   EXPECT_EQ(calls["float8::quantize_pair"], 2) << "x and the weight, from nothing";
+}
+
+TEST_P(SharedInput, WithoutABackwardPassEachLayerQuantizes) {
+  // The input may be a buffer that is refilled by address, which raises no version.
+  const auto refilled = [&](bool grad_mode, bool requires_grad) {
+    const at::AutoGradMode mode(grad_mode);
+    const at::Tensor x = random({20, 64});
+    const at::Tensor first = weight().requires_grad_(requires_grad);
+    const at::Tensor second = weight().requires_grad_(requires_grad);
+    run(x, first);
+    x.variable_data().mul_(3);
+    const at::Tensor got = run(x, second);
+    return at::equal(got, fresh(x, second));
+  };
+  EXPECT_TRUE(refilled(/*grad_mode=*/false, /*requires_grad=*/true));
+  EXPECT_TRUE(refilled(/*grad_mode=*/true, /*requires_grad=*/false));
 }
 
 TEST_P(SharedInput, TheBackwardPassFreesTheInputsCopies) {

@@ -74,6 +74,28 @@ def test_the_backward_pass_saves_one_copy_for_all():
     assert saved_bytes(model, x) == 64 * 32 + scale
 
 
+REFILLS = {
+    "data": lambda x: x.data.mul_(3),
+    "numpy": lambda x: x.numpy().__imul__(3),
+    "a flat buffer": lambda x: x._base.data.mul_(3),
+}
+
+
+@pytest.mark.parametrize("refill", REFILLS)
+def test_a_buffer_that_is_refilled_between_models_is_quantized_again(refill):
+    """torch's version counter does not see it; without a backward pass it is nothing unusual."""
+    first, second = make_model("tensorwise"), make_model("tensorwise")
+    x = torch.randn(11 * 32)[32:].view(10, 32)
+    version = x._version
+    with torch.no_grad():
+        first.q(x)
+        REFILLS[refill](x)
+        got = second.k(x)
+        want = second.k(x.clone())
+    assert x._version == version
+    assert_same(got, want)
+
+
 @pytest.mark.parametrize("reentrant", [True, False])
 def test_under_checkpointing(reentrant):
     model = make_model("tensorwise")
