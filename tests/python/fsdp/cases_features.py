@@ -109,10 +109,13 @@ def no_copy_of_a_weight_outlives_its_layer(mesh):
     """Measured after each layer's turn, forward and backward: FP8 copies in any part of torch."""
     weight, layers = 96 * 96, 6
 
-    def measured(config, reshard, convert_first=True):
+    def measured(config, reshard, convert_first=True, twice=False):
         torch.manual_seed(0)
         blocks = (nn.Sequential(nn.Linear(96, 96, bias=False)) for _ in range(layers))
         model = nn.Sequential(*blocks)
+        for block in model if twice else ():  # a second layer with the same weight
+            block.append(nn.Linear(96, 96, bias=False))
+            block[1].weight = block[0].weight
         steps = [
             lambda: convert(model, config),
             lambda: shard(model, mesh, reshard_after_forward=reshard),
@@ -135,6 +138,7 @@ def no_copy_of_a_weight_outlives_its_layer(mesh):
     inputs = layers * 16 * 96
     assert max(measured(PLAIN, reshard=True)) == inputs
     assert max(measured(PLAIN, reshard=True, convert_first=False)) == inputs
+    assert max(measured(PLAIN, reshard=True, twice=True)) == 2 * inputs
     # Beside the inputs: FSDP2 keeps one layer's bytes as they came until the next layer's are
     # there, and gathers one layer ahead in the backward pass; gloo lets go of a buffer when it can.
     part = -(-96 // mesh.size()) * mesh.size() * 96
