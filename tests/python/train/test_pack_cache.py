@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import resource
 import shutil
 import time
 
@@ -18,6 +19,8 @@ from float8.train.data.loader import load_rows
 from float8.train.data.pack_cache import cached_rows, kept_packs
 from float8.train.data.packing import PackedRows
 from float8.train.data.tokenizer import HubTokenizer
+
+HELLASWAG = "nemo_automodel.components.datasets.llm.hellaswag.HellaSwag"
 
 
 @pytest.fixture
@@ -51,10 +54,20 @@ def test_rows_are_made_once(with_tokenizer, own_cache, monkeypatch):
     assert again.summary.startswith("dataset: 7 documents, ")
 
 
-@pytest.mark.parametrize("key", ["length", "limit", "tokenizer", "text", "malformed"])
+KEYS = ("length", "limit", "tokenizer", "text", "malformed", "longest", "meaning")
+UNPACKED = ("packed_sequence.packed_sequence_size", "0")
+
+
+@pytest.mark.parametrize("key", KEYS)
 def test_what_changes_the_rows_makes_another_pack(with_tokenizer, own_cache, tmp_path, key):
-    before = load_rows(with_tokenizer(), "dataset")
+    always = [UNPACKED] if key == "longest" else []
+    if key == "meaning":  # rows that are something else as HellaSwag's
+        row = {"text": "a long text. " * 9, "ctx": "a context", "endings": ["a", "b"], "label": 1}
+        (tmp_path / "text.jsonl").write_text((json.dumps(row) + "\n") * 9)
+    before = load_rows(with_tokenizer(*always), "dataset")
     changes = {
+        "longest": [("dataset.seq_length", "16")],
+        "meaning": [("dataset._target_", HELLASWAG)],
         "length": [("packed_sequence.packed_sequence_size", "16")],
         "limit": [("dataset.num_samples_limit", "6")],
         "malformed": [("dataset.max_malformed_rows", "1")],
@@ -64,7 +77,7 @@ def test_what_changes_the_rows_makes_another_pack(with_tokenizer, own_cache, tmp
     if key == "text":
         with (tmp_path / "text.jsonl").open("a") as file:
             file.write('{"text": "one more document, about as long as the others are"}\n')
-    after = load_rows(with_tokenizer(*changes.get(key, [])), "dataset")
+    after = load_rows(with_tokenizer(*always, *changes.get(key, [])), "dataset")
     assert len(entries(own_cache)) == 2
     if key != "malformed":
         assert not equal(before, after)
@@ -108,6 +121,18 @@ def test_a_cache_that_cannot_be_written_is_said(with_tokenizer, own_cache):
     assert "not kept in" in rows.summary
 
 
+def test_a_pack_that_does_not_fit_leaves_nothing_behind(with_tokenizer, own_cache):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        rows = load_rows(with_tokenizer(), "dataset")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert len(rows) > 1
+    assert "File too large), so made again next time" in rows.summary
+    assert entries(own_cache) == []
+
+
 def test_rows_that_are_written_to_do_not_change_the_pack(with_tokenizer):
     rows = load_rows(with_tokenizer(), "dataset")
     kept = rows.labels.clone()
@@ -148,10 +173,13 @@ def test_texts_are_read_batch_by_batch(with_tokenizer, monkeypatch):
         return encode(self, pairs, end)
 
     monkeypatch.setattr(HubTokenizer, "encode", encoding)
-    whole = load_rows(with_tokenizer(), "dataset")
+    keys = [("packed_sequence.split_across_pack", "false"), ("dataset.num_samples_limit", "7")]
+    whole = load_rows(with_tokenizer(*keys), "dataset")
+    assert "documents cut to 32 tokens" in whole.summary
     assert sizes == [7]
     monkeypatch.setattr(data, "_TEXTS_AT_A_TIME", 3)
-    again = load_rows(with_tokenizer(("dataset.max_malformed_rows", "1")), "dataset")  # a new pack
+    keys[1] = ("dataset.num_samples_limit", "8")  # a pack of its own
+    again = load_rows(with_tokenizer(*keys), "dataset")
     assert sizes == [7, 3, 3, 1]
     assert equal(whole, again)
     assert whole.summary == again.summary

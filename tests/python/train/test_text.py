@@ -87,6 +87,12 @@ def test_a_missing_file_a_folder_and_latin_1_are_named(tmp_path):
     assert "byte 0xe9" in error_of(latin)
 
 
+def test_one_text_is_enough(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": ""}\n{"text": "a"}\n{"text": ""}\n')
+    assert read(path=str(path)) == ["", "a", ""]
+
+
 def test_an_empty_file_is_an_error(tmp_path):
     path = tmp_path / "empty.txt"
     path.write_text("")
@@ -164,6 +170,7 @@ def test_malformed_rows_are_left_out_up_to_the_limit(tmp_path):
     assert "and 2 more" in text
     # The limit on rows counts good ones, and what is not read is not malformed.
     assert texts_of(**keys, num_samples_limit=1).malformed == 0
+    assert texts_of(**keys, num_samples_limit=2, max_malformed_rows=7).count == 2
 
 
 def test_rows_are_looked_at_once_and_read_again(tmp_path):
