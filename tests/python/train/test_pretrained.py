@@ -85,6 +85,15 @@ def test_an_embedding_that_is_the_head_too(config, tmp_path, tied):
     assert (model.lm_head.weight is model.model.embed_tokens.weight) == (tied == "true")
 
 
+def test_a_tied_head_may_be_in_the_file_once_more(config, tmp_path):
+    save(config, tmp_path / "tied", tie_word_embeddings="true")
+    state = load_file(tmp_path / "tied" / "model.safetensors")
+    state["lm_head.weight"] = state["model.embed_tokens.weight"].clone()
+    save_file(state, tmp_path / "tied" / "model.safetensors", {"format": "pt"})
+    settings = settings_of(config, tmp_path / "tied")
+    assert check_weights(settings, meta_model(settings, read_model_config(settings))) == ""
+
+
 def test_fewer_layers_than_the_model_has(config, folder, tmp_path):
     save(config, folder, num_hidden_layers="2")
     weights_of(config, folder)
