@@ -49,17 +49,12 @@ def test_torchtitans_subclass_trains_in_fp8(seen):
 def test_torchaos_records_load_from_checkpoints(tmp_path):
     """torch.load(weights_only=True) takes what torchao.float8 allows in a process of torchao's."""
     path = tmp_path / "records.pt"
+    product = torchao.float8.inference.Float8MMConfig(use_fast_accum=True)
+    granularity = torchao.float8.ScalingGranularity.AXISWISE
     role = torchao.float8.float8_training_tensor.GemmInputRole.WEIGHT
-    torch.save(
-        {
-            "product": torchao.float8.inference.Float8MMConfig(use_fast_accum=True),
-            "granularity": torchao.float8.ScalingGranularity.AXISWISE,
-            "role": role,
-        },
-        path,
-    )
+    records = [product, granularity, role]
+    if role.__reduce_ex__(2)[0] is getattr:  # an older Python 3.11: torchao refuses them too
+        records = [product]
+    torch.save(records, path)
     code = f"import torch, torchao.float8; print(torch.load({str(path)!r}, weights_only=True))"
-    loaded = run("-c", code).stdout
-    assert "use_fast_accum=True" in loaded
-    assert "<ScalingGranularity.AXISWISE: " in loaded
-    assert repr(role) in loaded
+    assert run("-c", code).stdout.strip().splitlines()[-1] == repr(records)
