@@ -74,8 +74,7 @@ void gemm_bfloat16(const Operand& a, const Operand& b, RowSink& sink) {
       const std::int64_t m = std::min(kTileRows, a.rows - row);
       const std::int64_t n = std::min(kPanel, b.rows - column);
       if (row == 0 || tile == begin) {
-        decode(b.data + column * k, k, n, k,
-               static_cast<std::uint16_t*>(static_cast<void*>(panel)));
+        decode(b.data + column * k, k, n, k, reinterpret_cast<std::uint16_t*>(panel));
       }
       if (k == 0) {
         std::memset(acc, 0, sizeof(acc));
