@@ -142,17 +142,18 @@ def test_resuming_on_another_number_of_processes(two, config, folder, processes)
 
 
 def test_torchrun_hsdp_compile_and_float32_weights_of_a_folder(two, config, folder):
-    """Under torch's own launcher, with everything else than the defaults."""
+    """Two replicas of two shards under torch's own launcher, all else than the defaults."""
     weights = folder / "two" / "checkpoints" / "bf16" / "consolidated"
     words = ["train", config, *WORDS, "--model", f"{{_target_: "
              f"transformers.AutoModelForCausalLM.from_pretrained, torch_dtype: float32, "
              f"pretrained_model_name_or_path: {weights}}}", "--bf16_baseline", "false",
              "--dataset.tokenizer", "bytes",
              "--compile.enabled", "true", "--compile.backend", "aot_eager",
-             "--step_scheduler.max_steps", 3]  # fmt: skip
+             "--step_scheduler.max_steps", 3,
+             "--step_scheduler.local_batch_size", 1]  # so that 12 rows divide among 4 processes  # fmt: skip
     assert main([str(word) for word in (*words, "--output_dir", folder / "alone")]) == 0
     done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "4",
          "-m", "float8.cli", *map(str, words), "--distributed.dp_replicate_size", "2",
          "--output_dir", str(folder / "hsdp")],
         capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -193,6 +194,26 @@ def test_a_rank_that_fails_stops_the_others_and_its_error_is_shown_once(config, 
     # The checkpoint that was being written when it failed is whole, or not there.
     for path in list_checkpoints(folder / "fails" / "checkpoints" / "bf16"):
         assert (path / "rank_1.safetensors").exists()
+
+
+COUNTS_MODELS = """
+import gc
+from float8.train import command
+gc.disable()  # else it may happen by chance
+train = command._train_one
+def alone(job, config, name, resume):
+    left = [each for each in gc.get_objects() if type(each).__name__ == "FSDPLlamaForCausalLM"]
+    if left:
+        raise ValueError(f"{len(left)} models beside {name}")
+    train(job, config, name, resume)
+command._train_one = alone
+"""
+
+
+def test_the_first_model_is_gone_when_the_second_is_made(config, folder):
+    done = run("train", config, *WORDS, "--output_dir", folder / "one_by_one", processes=2,
+               before=COUNTS_MODELS)  # fmt: skip
+    assert (done.status, done.err) == (0, "")
 
 
 def wait_for_a_step(output, process):

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from datetime import timedelta
+
 import pytest
+from torch import distributed
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from float8.cli import _without_option, parse
+from float8.train.config.settings import load_settings
 from float8.train.processes.launch import _first_error
-from float8.train.processes.ranks import world_size
+from float8.train.processes.ranks import process_group, world_size
 from float8.train.processes.slurm import first_host, slurm_variables
 
 SRUN = {
@@ -98,3 +107,40 @@ def test_the_error_that_is_shown_is_the_cause(tmp_path, failed, said):
         for rank, (exitcode, text, time) in enumerate(failed)
     }
     assert said in str(_first_error(failures))
+
+
+@pytest.mark.parametrize(
+    ("rank", "words", "status", "said"),
+    [
+        (0, ("--optimizer.lr", "fast"), 2, r"optimizer\.lr.*a number"),
+        (1, ("--dataset.pth", "x"), 2, r"dataset\.pth"),
+    ],
+)
+def test_an_agent_shows_the_line_and_no_traceback(config, tmp_path, rank, words, status, said):
+    """What torchrun prints of a worker is what torch reads in the file that it asked for."""
+    left = tmp_path / "error.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "float8.cli", "train", config, *words],
+        capture_output=True, text=True, timeout=120,
+        env={**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank),
+             "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1", "TORCHELASTIC_ERROR_FILE": str(left)},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (status, "")
+    failure = ProcessFailure(rank, 1, status, str(left))
+    shown = str(ChildFailedError("float8", {rank: failure}))
+    assert re.search(f"traceback : .*{said}", shown)
+    assert "Traceback" not in shown
+
+
+def test_the_time_limit_is_of_steps_and_not_of_a_download(config, monkeypatch):
+    made = {}
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(distributed, "init_process_group", lambda *_, **k: made.update(steps=k))
+    monkeypatch.setattr(distributed, "new_group", lambda **k: made.update(waits=k))
+    monkeypatch.setattr(distributed, "get_rank", lambda: 0)
+    monkeypatch.setattr(distributed, "destroy_process_group", lambda: None)
+    settings = load_settings(str(config), [("dist_env.timeout_minutes", "3")])
+    with process_group(settings):
+        assert made["steps"] == {"timeout": timedelta(minutes=3)}
+        assert made["waits"]["timeout"] >= timedelta(hours=12)
