@@ -32,6 +32,8 @@ def test_plan_conversion():
         "filter_fqns: `up_porj` matches no linear layer; did you mean `up_proj`?"
     ]
     assert str(report).endswith("1 of 6 linear layers converted")
+    assert repr(report) == "ConversionReport(1 of 6 linear layers converted)"
+    assert repr(report.layers[0]) == "LayerDecision(model.up_proj: converted)"
 
 
 def test_pad_inner_dim_is_the_configurations():

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -145,7 +146,7 @@ def load_pretrained(settings: Settings, config: PreTrainedConfig, dtype: torch.d
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # they are reported, and refused here
             )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, UnpicklingError) as error:
         raise cannot_be_had(settings, first_line(error)) from error
     others = {
         key: f"{list(stored)} instead of {list(wanted)}"

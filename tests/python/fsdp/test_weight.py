@@ -266,6 +266,14 @@ def test_a_dispatch_mode_sees_the_weight_come_back():
     assert returned[-1] is weight
 
 
+def test_a_weight_that_is_no_parameter_is_pickled_as_that():
+    weight = WeightWithDynamicFloat8CastTensor(torch.randn(32, 48), CONFIG, torch.float32)
+    again = pickle.loads(pickle.dumps(weight.requires_grad_()))
+    assert type(again) is WeightWithDynamicFloat8CastTensor
+    assert again.requires_grad
+    assert_same(again._tensor, weight._tensor)
+
+
 def test_flatten_loses_nothing():
     config = dataclasses.replace(CONFIG, round_scales_to_power_of_2=True)
     weight = make_model(config)[0].weight

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from float8.train.checkpoint import saver
 from float8.train.checkpoint.saver import (
     Saver,
     list_checkpoints,
@@ -32,10 +33,10 @@ def weights(size: int = 4) -> dict[str, torch.Tensor]:
 
 
 def save(folder: Path, step: int, layout: str = "safetensors", keep: int = 1, size: int = 4):
-    saver = Saver(folder, layout, keep, Ranks())
+    writer = Saver(folder, layout, keep, Ranks())
     optimizer = {"weight.step": torch.tensor(3.0), "weight.exp_avg": torch.ones(size)}
-    path = saver.save(step, weights(size), optimizer, {"random": torch.get_rng_state()}, TRAINER)
-    saver.wait()
+    path = writer.save(step, weights(size), optimizer, {"random": torch.get_rng_state()}, TRAINER)
+    writer.wait()
     return path
 
 
@@ -61,11 +62,11 @@ def test_what_was_saved_is_read_back(tmp_path, layout):
 
 
 def test_what_is_saved_is_what_it_was_when_the_save_began(tmp_path):
-    saver = Saver(tmp_path, "safetensors", 1, Ranks())
+    writer = Saver(tmp_path, "safetensors", 1, Ranks())
     model = weights()
-    path = saver.save(1, model, {}, {}, TRAINER)
+    path = writer.save(1, model, {}, {}, TRAINER)
     model["weight"].zero_()  # as the next step does, while the thread still writes
-    saver.wait()
+    writer.wait()
     read = {"weight": torch.zeros(4)}
     load_state(path, read, {}, Ranks())
     assert torch.equal(read["weight"], torch.arange(4.0))
@@ -172,3 +173,15 @@ def test_another_models_checkpoint_is_refused(tmp_path, layout):
         load(path, size=5)
     with pytest.raises(TrainError, match="bias"):
         load_state(path, {"bias": torch.zeros(1)}, {}, Ranks())
+
+
+def test_a_file_that_cannot_be_written_is_named():
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        saver._write_file(Path("/dev/full"), b"x")
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"settings": [], "world": 1}', "x"])
+def test_values_that_are_none_of_ours_are_refused(tmp_path, text):
+    (tmp_path / "trainer.json").write_text(text)
+    with pytest.raises(TrainError, match=r"trainer\.json"):
+        load_trainer(tmp_path)

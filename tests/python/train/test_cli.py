@@ -89,3 +89,13 @@ def test_env_says_which_package_is_missing(cli, monkeypatch):
     result = cli("env")
     assert "no-such-package  missing" in " ".join(result.out.split(" ")).replace("   ", "  ")
     assert "float8 train needs no-such-package" in result.out
+
+
+def test_a_package_that_is_missing_says_how_to_get_it(cli, config, monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("float8.train.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    result = cli("train", config)
+    assert result.status == 1
+    assert "needs the package rich" in result.err
+    assert "pip install 'float8[train]'" in result.err

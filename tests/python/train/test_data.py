@@ -76,3 +76,13 @@ def test_too_little_text_is_an_error(cli, config):
                     "--step_scheduler.global_batch_size", 20)  # fmt: skip
     assert result.status == 2
     assert "text for 20 rows of 32 tokens" in result.err
+
+
+def test_rows_that_are_left_out_are_counted_and_named(cli, config):
+    text = config.parent / "text.jsonl"
+    text.write_text("\n" + text.read_text() + "no JSON\n" * 4)
+    words = ("--dataset.max_malformed_rows", 4, "--step_scheduler.max_steps", 1)
+    result = cli("train", config, "--bf16_baseline", "false", *words)
+    assert result.status == 0, result.err
+    assert "7 documents" in result.out
+    assert f"4 malformed rows left out: {text}:9 (no JSON)" in result.out

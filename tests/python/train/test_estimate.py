@@ -15,7 +15,8 @@ from float8.train.config.settings import load_settings
 from float8.train.estimate import Layout, Unit
 from float8.train.model import build_model, meta_model, read_model_config
 from float8.train.optim import state_bytes
-from float8.train.processes.shard import shard_model
+from float8.train.processes.ranks import Ranks
+from float8.train.processes.shard import make_mesh, shard_model
 
 RECIPES = [
     None,
@@ -98,6 +99,17 @@ def group():
 
     yield start
     dist.destroy_process_group()
+
+
+@pytest.mark.parametrize(
+    ("replicas", "shape"), [("null", (4,)), ("1", (4,)), ("2", (2, 2)), ("4", (4, 1))]
+)
+def test_the_ranks_in_rows_of_one_copy(config, group, replicas, shape):
+    group(0, 4)
+    settings = settings_of(config, distributed__dp_replicate_size=replicas)
+    mesh = make_mesh(settings, Ranks(0, 4), torch.device("cpu"))
+    assert mesh.shape == shape
+    assert mesh.mesh_dim_names == ("dp_replicate", "dp_shard")[-len(shape) :]
 
 
 @pytest.mark.parametrize("world", [3, 8, 512])  # 3 divides no size of the model

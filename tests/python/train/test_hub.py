@@ -12,9 +12,11 @@ import pytest
 from huggingface_hub import constants
 from tiny_tokenizer import save_tokenizer
 
+from float8.config import ConfigError
 from float8.train.config.settings import load_settings
 from float8.train.hub import is_hub_name, without_hub
 from float8.train.model import build_model, read_model_config
+from float8.train.pretrained import pretrained_folder
 
 NAME = "someone/some-model"
 NOBODY = "http://127.0.0.1:9"  # the port of a service that throws away what it gets; refused
@@ -135,7 +137,10 @@ def test_a_kept_copy_is_used_without_the_hub(config, hub, no_second_try, tmp_pat
     assert "only copies that it left here are used" in without_hub(settings)
     loaded = build_model(settings, read_model_config(settings), "cpu")
     assert (loaded.lm_head.weight == made.lm_head.weight).all()
+    assert pretrained_folder(settings) == kept / "snapshots" / ("0" * 40)  # as ranks read shards
     shutil.rmtree(kept)
+    with pytest.raises(ConfigError, match="pretrained_model_name_or_path: expected a local folder"):
+        pretrained_folder(settings)
 
 
 @pytest.mark.parametrize(

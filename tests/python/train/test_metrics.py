@@ -26,3 +26,10 @@ def test_tensorboard_shows_the_rows_and_forgets_steps_that_are_taken_again(tmp_p
     for name in ("loss", "lr"):
         shown = [(event.step, event.value) for event in board.Scalars(name)]
         assert shown == [(row["step"], pytest.approx(row[name])) for row in rows]
+
+
+def test_a_line_that_was_cut_short_and_what_follows_is_left_out(tmp_path):
+    path = tmp_path / "fp8" / "metrics.jsonl"
+    path.parent.mkdir()
+    path.write_text('{"step": 1}\n{"step": 2}\n{"ste')
+    assert read_metrics(tmp_path, "fp8") == [{"step": 1}, {"step": 2}]

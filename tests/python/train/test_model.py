@@ -51,6 +51,7 @@ def test_the_dtype_rounds_the_same_weights(config):
         ("model.config.hiden_size", "64", "hidden_size"),
         ("model.config.hidden_size", "many", "model.config"),
         ("model.config.num_attention_heads", "3", "model"),
+        ("model.config", "{model_type: vit}", "a causal language model"),
         ("packed_sequence.packed_sequence_size", "33", "max_position_embeddings (32)"),
     ],
 )

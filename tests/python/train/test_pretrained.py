@@ -169,3 +169,12 @@ def test_an_index_cannot_name_a_file_elsewhere(config, folder, tmp_path):
     index = {"weight_map": {"lm_head.weight": "../outside.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     assert files_of(folder) == {"lm_head.weight": "outside.safetensors"}
+
+
+def test_weights_in_an_older_format_are_left_to_transformers(config, folder):
+    """Their names cannot be read without their code."""
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    settings = settings_of(config, folder)
+    assert check_weights(settings, meta_model(settings, read_model_config(settings))) == ""
+    with pytest.raises(float8.ConfigError, match="a local folder"):  # it is no such file
+        build_model(settings, read_model_config(settings), CPU)

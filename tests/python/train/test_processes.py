@@ -23,10 +23,13 @@ from float8.train.checkpoint.saver import list_checkpoints
 from float8.train.command import check_rows
 from float8.train.config.settings import load_settings
 
-# A global batch of 12 rows divides among 1, 2 and 3 processes; two take 3 microbatches each.
+# A global batch of 12 rows divides among 1, 2 and 3 processes, and, one by one, among 4; two take
+# 3 microbatches each.
 WORDS = (
     "--step_scheduler.global_batch_size", 12, "--step_scheduler.ckpt_every_steps", 2,
-    "--checkpoint.keep_last", 3, "--step_scheduler.val_every_steps", 3, "--optimizer.lr", "1e-2",
+    "--checkpoint.keep_last", 3, "--fp8.enable_fsdp_float8_all_gather", "true",
+    "--fp8.precompute_float8_dynamic_scale_for_fsdp", "true",
+    "--step_scheduler.val_every_steps", 3, "--optimizer.lr", "1e-2",
 )  # fmt: skip
 # BF16 weights round at other places when gradients are summed in another order: 2^-8 of a weight
 # each step. Six steps of the largest of these errors stay well below this.
@@ -149,8 +152,9 @@ def test_torchrun_hsdp_compile_and_float32_weights_of_a_folder(two, config, fold
              f"pretrained_model_name_or_path: {weights}}}", "--bf16_baseline", "false",
              "--dataset.tokenizer", "bytes",
              "--compile.enabled", "true", "--compile.backend", "aot_eager",
-             "--step_scheduler.max_steps", 3,
-             "--step_scheduler.local_batch_size", 1]  # so that 12 rows divide among 4 processes  # fmt: skip
+             "--step_scheduler.max_steps", 3, "--fp8.enable_fsdp_float8_all_gather", "false",
+             "--fp8.precompute_float8_dynamic_scale_for_fsdp", "false",
+             "--step_scheduler.local_batch_size", 1]  # fmt: skip
     assert main([str(word) for word in (*words, "--output_dir", folder / "alone")]) == 0
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "4",
@@ -181,6 +185,12 @@ loop.Run._take_step = broken
     [
         ("raise ValueError('the reason')", "error on rank 1: unexpected ValueError: the reason"),
         ("import os; os.kill(os.getpid(), 9)", "error on rank 1: ended by SIGKILL"),
+        # Its disk is full: each rank has this error, so that none waits for another.
+        (
+            "import os; from float8.train.checkpoint import saver; saver._write_file = "
+            "lambda _, data: os.write(os.open('/dev/full', os.O_WRONLY), data)",
+            "No space left on device",
+        ),
     ],
 )
 def test_a_rank_that_fails_stops_the_others_and_its_error_is_shown_once(config, folder, what, said):

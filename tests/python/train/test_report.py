@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from types import SimpleNamespace
 
 import pytest
 import torch
+from rich.console import Console
 
 from float8.train import console, report
 from float8.train.config.settings import load_settings
@@ -97,6 +99,19 @@ def test_time_left_is_the_mean_steps(monkeypatch):
     assert [part[2] for part in parts] == ["7/20", "10/20", "13/20", "16/20", "19/20", "20/20"]
     assert [part[-3] for part in parts] == ["26", "20", "14", "8", "2", "0"]
     assert all(part[-2:] == ["s", "left"] for part in parts)
+
+
+def test_a_terminal_shows_a_bar(monkeypatch):
+    view, values = console.View(), dict.fromkeys((*COLUMNS, "mfu"), 1.0)
+    view.console = Console(file=io.StringIO(), force_terminal=True, width=200, color_system=None)
+    with view.progress("fp8", 4, 20) as shown:
+        shown.show(5, values)
+        shown.show(20, values)
+    last = view.console.file.getvalue().splitlines()[-2]  # then the cursor comes back
+    assert "fp8 " in last
+    assert "20/20" in last
+    assert figures(values) in last
+    assert last.rstrip().endswith("left")
 
 
 def test_the_json_lines_have_all_of_it(cli, config, run):

@@ -187,6 +187,8 @@ def test_an_earlier_run_is_moved_and_not_overwritten(cli, config, run):
     assert f"moved the earlier run to {run}.1" in result.out
     assert losses(run.with_name("run.1"), "fp8") == before
     assert losses(run, "fp8") != before
+    assert f"moved the earlier run to {run}.2" in cli(*words).out
+    assert losses(run.with_name("run.1"), "fp8") == before
 
 
 def test_a_folder_in_use_is_left_alone(cli, config, run):

@@ -95,6 +95,14 @@ def test_code_of_a_model_runs_only_when_both_say_so(config):
             assert settings.trust_remote_code == (in_file and typed)
 
 
+@pytest.mark.parametrize("typed", [False, True])
+def test_a_consent_in_the_file_alone_is_said_to_be_none(cli, config, typed):
+    flags = ("--trust-remote-code",) if typed else ()
+    result = cli("train", config, *WORDS, "--model.trust_remote_code", "true", *flags)
+    assert result.status == 0, result.err
+    assert ("no code is run without --trust-remote-code" in result.out) == (not typed)
+
+
 def test_wandb_gets_what_the_metrics_get(cli, config, tmp_path, monkeypatch):
     """A stand-in for the package, which is not installed here."""
     started, logged = [], []
