@@ -22,7 +22,7 @@ from torch.nn import functional
 
 import float8
 
-TOKENS, WIDTH, INNER, HEADS = 512, 1024, 2048, 8
+WIDTH, INNER, HEADS = 1024, 2048, 8
 GOAL = 1.0
 
 
@@ -73,11 +73,18 @@ class Block(nn.Module):
         return y  # type: ignore[no-any-return]
 
 
-MODELS: dict[str, Callable[[], nn.Module]] = {
-    "layer": lambda: nn.Sequential(nn.Linear(WIDTH, WIDTH, bias=False)),
-    "RMSNorm, layer": Norm,
-    "RMSNorm, gate and up, SiLU times, down": Mlp,
-    "two blocks": lambda: nn.Sequential(Block(), Block()),
+def layer() -> nn.Module:
+    """A layer alone, in a module, so that converting replaces it."""
+    return nn.Sequential(nn.Linear(WIDTH, WIDTH, bias=False))
+
+
+# Name: the model, and the tokens that it is given.
+MODELS: dict[str, tuple[Callable[[], nn.Module], int]] = {
+    "layer": (layer, 512),
+    "layer, 2048 tokens": (layer, 2048),
+    "RMSNorm, layer": (Norm, 512),
+    "RMSNorm, gate and up, SiLU times, down": (Mlp, 512),
+    "two blocks": (lambda: nn.Sequential(Block(), Block()), 512),
 }
 KINDS = ("nn.Linear", "tensorwise", "rowwise", "rowwise_with_gw_hp")
 
@@ -85,7 +92,7 @@ KINDS = ("nn.Linear", "tensorwise", "rowwise", "rowwise_with_gw_hp")
 def model_of(name: str, kind: str) -> nn.Module:
     """The model in BF16, its layers converted unless the kind is nn.Linear."""
     torch.manual_seed(0)
-    model = MODELS[name]().bfloat16()
+    model = MODELS[name][0]().bfloat16()
     if kind == "nn.Linear":
         return model
     config = float8.Float8LinearConfig.from_recipe_name(kind)
@@ -121,8 +128,9 @@ def main() -> None:
         for kind in KINDS:
             torch.compiler.reset()
             model = model_of(name, kind)
-            x = torch.randn(TOKENS, WIDTH, dtype=torch.bfloat16, requires_grad=True)
-            gradient = torch.randn(TOKENS, WIDTH, dtype=torch.bfloat16)
+            tokens = MODELS[name][1]
+            x = torch.randn(tokens, WIDTH, dtype=torch.bfloat16, requires_grad=True)
+            gradient = torch.randn(tokens, WIDTH, dtype=torch.bfloat16)
             compiled = torch.compile(model, fullgraph=True)
             candidates = {
                 "eager": passes(model, model, x, gradient),

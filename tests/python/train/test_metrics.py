@@ -28,7 +28,7 @@ def test_tensorboard_shows_the_rows_and_forgets_steps_that_are_taken_again(tmp_p
         assert shown == [(row["step"], pytest.approx(row[name])) for row in rows]
 
 
-def test_a_line_that_was_cut_short_and_what_follows_is_left_out(tmp_path):
+def test_a_line_that_was_cut_short_is_left_out(tmp_path):
     path = tmp_path / "fp8" / "metrics.jsonl"
     path.parent.mkdir()
     path.write_text('{"step": 1}\n{"step": 2}\n{"ste')

@@ -8,36 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from float8.train.config.document import Document
 from float8.train.config.sections import Dataset
+from float8.train.data.hub_dataset import hub_source
+from float8.train.data.rows import Row, Source
 from float8.train.hub import is_hub_name
 
 # Every tenth topic is kept for validation: whole documents, so that no text is in both splits.
 _VALIDATION_STRIDE = 10
 _ROW_FILES = (".jsonl", ".json", ".parquet")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row: where it stands, and its columns, or what is wrong with it."""
-
-    where: str
-    columns: dict[str, Any] | None
-    problem: str = ""
-
-
-@dataclass(frozen=True)
-class Source:
-    """Rows that can be read, and a fingerprint that changes whenever they do."""
-
-    name: str
-    fingerprint: str
-    rows: Callable[[], Iterator[Row]]
 
 
 def find_source(document: Document, section: str, dataset: Dataset) -> Source:
@@ -55,8 +37,6 @@ def find_source(document: Document, section: str, dataset: Dataset) -> Source:
     key = f"{section}.path" if dataset.path is not None else f"{section}.path_or_dataset"
     path = Path(dataset.file)
     if dataset.path is None and is_hub_name(dataset.file):
-        from float8.train.data.hub import hub_source
-
         return hub_source(document, key, dataset)
     try:
         files = _split_files(document, key, path, dataset) if path.is_dir() else [path]

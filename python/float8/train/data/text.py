@@ -10,7 +10,8 @@ from typing import Any
 from float8.train.config import targets
 from float8.train.config.document import Document
 from float8.train.config.sections import Dataset
-from float8.train.data.sources import Row, Source, find_source
+from float8.train.data.rows import Row, Source
+from float8.train.data.sources import find_source
 from float8.train.data.tokenizer import Pair
 
 _SHOWN = 5  # malformed rows named one by one

@@ -7,7 +7,7 @@ from typing import Any
 
 from float8.train.config.document import Document
 from float8.train.config.sections import Dataset
-from float8.train.data.sources import Row, Source
+from float8.train.data.rows import Row, Source
 from float8.train.words import kind_and_line
 
 _LOCAL = "a local file, or a folder with train.jsonl and validation.jsonl (or .parquet)"
