@@ -11,15 +11,13 @@ from torch import nn
 
 from float8.train.checkpoint.state import unwrapped
 from float8.train.errors import TrainError
-from float8.train.words import some_of
+from float8.train.words import size_words, some_of
 
 if TYPE_CHECKING:
     from float8.train.config.settings import Settings
     from float8.train.data.packing import Batch
     from float8.train.processes.ranks import Ranks
     from float8.train.step import Computation
-
-_GIB = 2**30
 
 
 def where_not_finite(computation: Computation, batch: list[Batch], ranks: Ranks) -> str:
@@ -110,7 +108,7 @@ def _memory_words(settings: Settings, model: nn.Module, optimizer: Any) -> str:
     if device.type == "cuda":
         used = torch.cuda.max_memory_allocated(device)
         kept["activations and the rest"] = used - sum(kept.values())
-    sizes = ", ".join(f"{name} {size / _GIB:.2f} GiB" for name, size in kept.items())
+    sizes = ", ".join(f"{name} {size_words(size)}" for name, size in kept.items())
     lower = ["a smaller step_scheduler.local_batch_size"]
     lower += ["a smaller packed_sequence.packed_sequence_size"]
     if settings.model.torch_dtype == "float32":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 from run_files import losses, saved_weights
 
-from float8.train import loop, step
+from float8.train import failures, loop, step
+from float8.train.words import size_words
 
 NAN = float("nan")
 WORDS = ("--bf16_baseline", "false")
@@ -90,6 +92,7 @@ def test_on_nan_takes_two_words(cli, config):
         RuntimeError(
             "[enforce fail at alloc_cpu.cpp:116] DefaultCPUAllocator: can't allocate memory"
         ),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
         MemoryError(),
     ],
 )
@@ -105,6 +108,48 @@ def test_out_of_memory_says_what_has_it_and_what_lowers_it(cli, config, monkeypa
                 "model.torch_dtype bfloat16", "--nproc-per-node"):  # fmt: skip
         assert key in result.err
     assert result.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("recompute", ["true", "false"])
+def test_what_has_the_memory_is_counted(cli, config, monkeypatch, recompute):
+    """The embedding and the head, attention, the MLP, three norms: in BF16, and twice for AdamW,
+    which counts its steps in float32.
+    """
+    computed, calls = step.Computation.gradients, []
+
+    def full_in_the_second_step(self, batch, inspected):
+        computed(self, batch, inspected)
+        calls.append(1)
+        if len(calls) == 2:
+            raise MemoryError
+        return computed(self, batch, inspected)
+
+    monkeypatch.setattr(step.Computation, "gradients", full_in_the_second_step)
+    key = "fp8.force_recompute_fp8_weight_in_bwd"
+    result = cli("train", config, *WORDS, f"--{key}", recompute)
+    weights = 2 * (2 * 272 * 32 + 4 * 32 * 32 + 3 * 32 * 48 + 3 * 32)
+    sizes = [size_words(size) for size in (weights, weights, 2 * weights + 12 * 4)]
+    said = "weights {}, gradients {}, optimizer {} in this process".format(*sizes)
+    assert f"out of memory ({said})" in result.err
+    assert (key in result.err) == (recompute == "false")
+
+
+def test_nothing_is_left_of_looking(cli, config, monkeypatch):
+    """A loss that is not finite is looked into by hooks."""
+    computed, models = step.Computation.loss_sum, []
+
+    def infinite(self, batch):
+        models.append(self.model)
+        return computed(self, batch) * NAN
+
+    monkeypatch.setattr(step.Computation, "loss_sum", infinite)
+    assert cli("train", config, *WORDS, "--on-nan", "continue").status == 0
+    assert not any(module._forward_hooks for module in models[-1].modules())
+
+
+def test_every_ranks_findings_are_named_once(monkeypatch):
+    ranks = SimpleNamespace(gather=lambda names: [names, ["q", "v"]])
+    assert failures._everywhere(["k", "q"], ranks) == ["k", "q", "v"]
 
 
 def test_an_error_does_not_cost_the_checkpoint_that_is_being_written(
