@@ -8,13 +8,12 @@ rank in the first step and in the last. Run it alone, under `python -m float8.as
 several processes by torchrun (`accelerate launch --cpu` starts one only).
 """
 
-import json
 import sys
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import AORecipeKwargs, gather_object
-from products import Products
+from products import Products, print_result
 from tiny_llama import tiny_llama
 from torchao.float8 import Float8LinearConfig
 from torchao.float8.float8_linear import Float8Linear
@@ -68,7 +67,7 @@ def main(precision: str, seeds: str, steps: int) -> None:
     for seed in map(int, seeds.split(",")):
         found = train(accelerator, seed, steps)
         if accelerator.is_main_process:
-            print("RESULT", json.dumps(found), flush=True)
+            print_result(found)
         accelerator.free_memory()
     accelerator.end_training()
 

@@ -10,7 +10,6 @@ conversion fails).
 """
 
 import dataclasses
-import json
 import logging
 import sys
 
@@ -19,7 +18,7 @@ from nemo_automodel._transformers import auto_model, infrastructure, model_init
 from nemo_automodel.components.config._arg_parser import parse_args_and_load_config
 from nemo_automodel.components.quantization import fp8
 from nemo_automodel.recipes.llm import train_ft
-from products import Products
+from products import Products, print_result
 from torchao.float8.float8_linear import Float8Linear
 
 CPU = torch.device("cpu")
@@ -111,11 +110,7 @@ def main() -> None:
         ranks = [None] * torch.distributed.get_world_size()
         torch.distributed.all_gather_object(ranks, found["float8_products"])
         if torch.distributed.get_rank() == 0:
-            print(
-                "RESULT",
-                json.dumps({"seed": int(seed), **found, "float8_products": ranks}),
-                flush=True,
-            )
+            print_result({"seed": int(seed), **found, "float8_products": ranks})
     logging.shutdown()
 
 

@@ -1,6 +1,9 @@
-"""Counts how often float8's product runs."""
+"""Counts how often float8's product runs, and prints what a program found."""
 
 from __future__ import annotations
+
+import json
+from typing import Any
 
 from torch.profiler import ProfilerActivity, profile
 
@@ -31,3 +34,11 @@ class Products:
         profiler = profile(activities=[ProfilerActivity.CPU], acc_events=True)
         profiler.start()
         return profiler
+
+
+def print_result(found: dict[str, Any]) -> None:
+    """Prints the line that runs.py reads: in one write, on a line of its own.
+
+    Other processes write to the same file, and torchrun's do not buffer.
+    """
+    print(f"\nRESULT {json.dumps(found)}\n", end="", flush=True)
