@@ -13,7 +13,8 @@ export COVERAGE_FILE=$build/reached/data
 rm -rf "$build/reached" && mkdir "$build/reached"
 status=0
 # The one test left out builds against an installation, which has torch beside it.
-PYTHONPATH=$build/package python -m coverage run -m pytest -q -p no:cacheprovider \
+OMP_WAIT_POLICY=passive PYTHONPATH=$build/package python -m coverage run -m pytest -q -p no:cacheprovider \
+  --numprocesses 2 --dist loadfile \
   --deselect tests/python/test_readme.py::test_cpp_example_builds_and_trains || status=$?
 python -m coverage combine --quiet "$build/reached"
 python -m coverage report --show-missing --skip-covered >"$build/python.txt"
