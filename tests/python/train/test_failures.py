@@ -147,7 +147,7 @@ def test_nothing_is_left_of_looking(cli, config, monkeypatch):
     assert not any(module._forward_hooks for module in models[-1].modules())
 
 
-def test_every_ranks_findings_are_named_once(monkeypatch):
+def test_every_ranks_findings_are_named_once():
     ranks = SimpleNamespace(gather=lambda names: [names, ["q", "v"]])
     assert failures._everywhere(["k", "q"], ranks) == ["k", "q", "v"]
 
